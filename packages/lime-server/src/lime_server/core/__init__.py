@@ -1,0 +1,1 @@
+"""What an identity, a key and a passport are. Standard library only."""

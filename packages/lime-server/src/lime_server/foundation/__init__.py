@@ -1,0 +1,1 @@
+"""Who answers for agents and sites: owners, and the sites themselves."""

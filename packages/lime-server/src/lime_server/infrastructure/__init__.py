@@ -1,0 +1,1 @@
+"""Adapters for the ports that the inner rooms declare."""

@@ -1,0 +1,1 @@
+"""Small real implementations of every port, for tests and for machines without engines."""

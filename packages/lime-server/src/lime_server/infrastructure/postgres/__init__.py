@@ -1,0 +1,1 @@
+"""The only truth: one database, a schema per room."""

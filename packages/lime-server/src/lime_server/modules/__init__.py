@@ -1,0 +1,1 @@
+"""One folder per feature. Modules do not import each other."""

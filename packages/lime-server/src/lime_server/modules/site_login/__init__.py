@@ -1,0 +1,1 @@
+"""The five steps of a site login, headless from end to end."""
