@@ -1,0 +1,1 @@
+//! The Python module `lime_jwt._native`.
