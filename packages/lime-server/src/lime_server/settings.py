@@ -1,0 +1,355 @@
+"""What an operator can choose, each with its unit, range and reason.
+
+Read from environment variables that start with `LIME_`. An unknown one is refused: a misspelt
+setting that is silently ignored is worse than a server that does not start.
+`docs/reference/settings.md` is generated from this file (`settings_reference`).
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from lime_server.core.ports import Limit
+from lime_server.core.urls import PublicUrl
+
+PREFIX = "LIME_"
+TOLERATED = frozenset(
+    {"LIME_AGENT_TOKEN", "LIME_SITE_TOKEN", "LIME_API_BASE", "LIME_JWKS_CACHE_TTL_SECONDS"}
+)
+"""Variables of the SDKs, which may share an environment with the server and mean nothing to it."""
+TOLERATED_PREFIX = "LIME_TEST_"
+"""Variables of the test suite."""
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message says what to change, and holds no value."""
+
+
+def _limit(value: object) -> object:
+    """Read `rate:burst`, for example `20:60`, or `off`."""
+    if not isinstance(value, str):
+        return value
+    if value == "off":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+)", value)
+    if match is None or float(match[1]) <= 0 or int(match[2]) < 1:
+        raise ValueError("write RATE:BURST, for example 20:60 (per second, at once), or off")
+    return Limit(rate=float(match[1]), burst=int(match[2]))
+
+
+def _networks(value: object) -> object:
+    """Read networks or addresses separated by commas."""
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _show_limit(value: Limit | None) -> str:
+    return "off" if value is None else f"{value.rate:g}:{value.burst}"
+
+
+RateSetting = Annotated[
+    Limit | None, NoDecode, BeforeValidator(_limit), PlainSerializer(_show_limit, return_type=str)
+]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """The configuration of one server process. Frozen; secrets do not show in its repr."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+    # Where we are
+    public_url: Annotated[
+        PublicUrl,
+        NoDecode,
+        BeforeValidator(lambda value: PublicUrl.parse(value) if isinstance(value, str) else value),
+        PlainSerializer(str, return_type=str),
+    ] = Field(
+        description="The address under which agents and sites reach this server: scheme, host "
+        "and port, without a trailing slash. Passports carry it as `iss`: changing it voids them."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (),
+        description="Networks, separated by commas, whose `X-Forwarded-For` is believed when a "
+        "client's address is counted. Everyone else's is ignored.",
+    )
+
+    # Engines
+    database_url: SecretStr = Field(
+        description="PostgreSQL (15 or newer), for example `postgresql://lime@/lime?host=/run/postgresql`."
+    )
+    database_pool_size: int = Field(
+        10, ge=2, le=200, description="Most connections to PostgreSQL that this process opens."
+    )
+    database_timeout: Seconds = Field(
+        5,
+        le=60,
+        description="Seconds after which a statement, or waiting for a connection, is given up.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis (7 or newer) or Valkey, `redis://`, `rediss://` or `unix://`. Carries "
+        "wake-ups and rate limits only. Without it a single process works fully; several are "
+        "slower to hear of each other and count their limits apart.",
+    )
+    redis_timeout: Seconds = Field(
+        0.25, le=5, description="Seconds after which an answer of Redis is no longer waited for."
+    )
+
+    # Secrets
+    master_key: SecretStr | None = Field(
+        None,
+        description="32 random bytes as 64 hexadecimal digits or as base64. The keys that hash "
+        "tokens and encrypt signing keys are derived from it: losing it means new tokens and new "
+        "keys for everyone.",
+    )
+    master_key_file: Path | None = Field(
+        None,
+        description="File that holds the master key instead, mode 0600. The first start makes it "
+        "when it does not exist.",
+    )
+
+    # The login
+    difficulty: int = Field(
+        15,
+        ge=1,
+        le=26,
+        description="Leading zero bits of the proof of work; each doubles the agent's work. 26 is "
+        "the most that solvers accept.",
+    )
+    login_lifetime: Seconds = Field(
+        300, le=3600, description="Seconds a login request can be approved."
+    )
+    passport_lifetime: int = Field(
+        60,
+        ge=5,
+        le=120,
+        description="Seconds a site-login passport is valid. Verifiers refuse more than 120.",
+    )
+    delivery_window: Seconds = Field(
+        300,
+        le=86400,
+        description="Seconds after approval in which the event is sent until acknowledged.",
+    )
+    delivery_lease: Seconds = Field(
+        10,
+        le=300,
+        description="Seconds one consumer has to acknowledge an event before another gets it.",
+    )
+    retention: Seconds = Field(
+        7 * 86400,
+        description="Seconds a finished login request is kept before the sweep deletes it.",
+    )
+
+    # Streams and background work
+    keepalive_interval: Seconds = Field(
+        15,
+        le=30,
+        description="Seconds between keepalives on an event stream. Clients give up after 40 s of "
+        "silence.",
+    )
+    stream_lifetime: Seconds = Field(
+        300,
+        le=86400,
+        description="Seconds after which an event stream is ended; clients reconnect.",
+    )
+    poll_interval: Seconds = Field(
+        2,
+        le=60,
+        description="Seconds between looks into PostgreSQL for events whose wake-up was lost.",
+    )
+    sweep_interval: Seconds = Field(
+        5, le=3600, description="Seconds between sweeps that expire requests and delete old rows."
+    )
+    shutdown_timeout: Seconds = Field(
+        5,
+        le=300,
+        description="Seconds that running requests get to finish at shutdown; streams end at once.",
+    )
+
+    # Signing keys (protocol section 10)
+    key_bits: Literal[2048, 3072, 4096] = Field(2048, description="Size of new RSA keys, in bits.")
+    key_publish_before: Seconds = Field(
+        600,
+        ge=1,
+        le=86400,
+        description="Seconds a new key is published before it signs: two cache lifetimes.",
+    )
+    key_publish_after: Seconds = Field(
+        600,
+        ge=1,
+        le=86400,
+        description="Seconds an old key stays published after its last signature.",
+    )
+    key_refresh_interval: Seconds = Field(
+        10, le=60, description="Seconds between looks into PostgreSQL for changed signing keys."
+    )
+
+    # Limits
+    rate_per_token: RateSetting = Field(
+        Limit(rate=500, burst=1500),
+        description="Requests per agent or site token, `RATE:BURST` or `off`.",
+    )
+    rate_per_address: RateSetting = Field(
+        Limit(rate=500, burst=1500),
+        description="Requests per client address (IPv6: per /64), `RATE:BURST` or `off`.",
+    )
+    rate_per_request: RateSetting = Field(
+        Limit(rate=20, burst=200),
+        description="Requests that name one login request id, `RATE:BURST` or `off`.",
+    )
+    max_body_bytes: int = Field(
+        65536, ge=1024, le=16 << 20, description="Largest request body, in bytes."
+    )
+    body_timeout: Seconds = Field(
+        10, le=300, description="Seconds a client has to send its request body."
+    )
+    max_header_bytes: int = Field(
+        16384,
+        ge=1024,
+        le=1 << 20,
+        description="Largest request line and headers together, in bytes.",
+    )
+    header_timeout: Seconds = Field(
+        10, le=300, description="Seconds a client has to send the headers of a request."
+    )
+    max_connections: int = Field(
+        20000,
+        ge=10,
+        le=1_000_000,
+        description="Most client connections at once; more are answered 503.",
+    )
+    idempotency_window: Seconds = Field(
+        86400, le=7 * 86400, description="Seconds the answer to an `Idempotency-Key` is remembered."
+    )
+
+    # What operators see
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level logged."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="How log lines look.")
+    access_log: bool = Field(
+        default=True, description="Whether every request is logged, with status and duration."
+    )
+    docs: bool = Field(default=True, description="Whether `/docs` and `/openapi.json` are served.")
+
+    @model_validator(mode="after")
+    def _one_master_key(self) -> "Settings":
+        if (self.master_key is None) == (self.master_key_file is None):
+            raise ValueError("set one of LIME_MASTER_KEY and LIME_MASTER_KEY_FILE")
+        return self
+
+
+def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """The settings of this process; `overrides` (from the command line) win over the environment.
+
+    `environ` is what is searched for unknown variables. Raises SettingsError with one line for each
+    thing that is wrong, naming the variable and never its value.
+    """
+    unknown = unknown_variables(environ)
+    if unknown:
+        raise SettingsError(
+            "\n".join(f"{name} is not a setting of lime-server" for name in unknown)
+        )
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(error))) from None
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """Names in `environ` that look like settings and are none, sorted."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | TOLERATED
+    return sorted(
+        name
+        for name in environ
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in known
+        and not name.upper().startswith(TOLERATED_PREFIX)
+    )
+
+
+def _sentences(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        where = PREFIX + str(problem["loc"][0]).upper() + ": " if problem["loc"] else ""
+        what = "must be set" if problem["type"] == "missing" else problem["msg"]
+        yield where + what.removeprefix("Value error, ")
+
+
+def settings_reference() -> str:
+    """`docs/reference/settings.md`: every setting, its default and what it means."""
+    lines = [
+        "# Settings of `lime-server`",
+        "",
+        "Generated from `lime_server/settings.py`. Each is an environment variable; an unknown",
+        "variable that starts with `LIME_` is refused.",
+        "",
+        "| variable | default | range | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, field in Settings.model_fields.items():
+        cells = (
+            f"`{PREFIX}{name.upper()}`",
+            _default(field),
+            _range(field),
+            str(field.description),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, Limit):
+        return f"`{_show_limit(value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _range(field: FieldInfo) -> str:
+    choices = getattr(field.annotation, "__args__", ()) if _is_literal(field) else ()
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    bounds: dict[str, float] = {}
+    for rule in field.metadata:
+        for sign in _SIGNS:
+            if (bound := getattr(rule, sign, None)) is not None:
+                bounds[sign] = bound
+    if "ge" in bounds:
+        bounds.pop("gt", None)
+    return ", ".join(f"{_SIGNS[sign]} {bounds[sign]}" for sign in _SIGNS if sign in bounds)
+
+
+_SIGNS = {"gt": ">", "ge": "≥", "le": "≤"}
+
+
+def _is_literal(field: FieldInfo) -> bool:
+    return getattr(field.annotation, "__origin__", None) is Literal
