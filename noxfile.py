@@ -1,0 +1,171 @@
+"""Every check has a session here. `nox -l` lists them; `nox` runs what CI runs; `nox -s local`
+fixes first.
+
+`make setup` has put everything that the lock file names, and our own packages as built wheels,
+into `.venv`. Sessions run there rather than in environments of their own: what is tested is what
+was built, once.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+SOURCES = (
+    "crates/lime-jwt/python/lime_jwt",
+    "crates/lime-pow/python/lime_pow",
+    "packages/lime-agents-sdk/src",
+    "packages/lime-sdk-core/src",
+    "packages/lime-server/src",
+    "packages/lime-sites-sdk/src",
+)
+UNIT_TESTS = ("crates", "packages", "tests/tools")
+# Two: the smallest machine that CI must fit on.
+WORKERS = os.environ.get("LIME_TEST_WORKERS", "2")
+
+nox.needs_version = ">=2026.1"
+nox.options.default_venv_backend = "none"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = [
+    "lint",
+    "types",
+    "stubs",
+    "rooms",
+    "licences",
+    "rust",
+    "tests",
+    "contract",
+    "wild-clients",
+    "debian-engines",
+    "examples",
+    "bench-smoke",
+    "demo",
+]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and its formatting."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy in strict mode over everything that ships, and over what builds and shows it."""
+    session.run("mypy", *SOURCES)
+    session.run("mypy", "noxfile.py", "tools", "benchmarks")
+
+
+@nox.session
+def stubs(session: nox.Session) -> None:
+    """The `.pyi` files say what the compiled modules do."""
+    for module in ("lime_pow", "lime_jwt"):
+        session.run("stubtest", module, env={"MYPYPATH": ""})
+
+
+@nox.session
+def rooms(session: nox.Session) -> None:
+    """The server's rooms import only downwards, and server and SDKs never import each other."""
+    session.run("lint-imports")
+
+
+@nox.session
+def licences(session: nox.Session) -> None:
+    """Every crate and every Python dependency has a licence that MIT software may use."""
+    session.run("python", "tools/licences.py")
+
+
+@nox.session
+def rust(session: nox.Session) -> None:
+    """Formatting, clippy with warnings denied, and every Rust test."""
+    session.run("cargo", "fmt", "--all", "--check", external=True)
+    session.run(
+        "cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings",
+        external=True,
+    )  # fmt: skip
+    session.run("cargo", "test", "--locked", "-p", "lime-pow", "-p", "lime-jwt", external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The packages' own tests, on the embedded engines, with every line and branch covered."""
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", WORKERS, *UNIT_TESTS, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Every promise of the protocol, over HTTP, against a real server on real engines."""
+    session.run("pytest", "tests/contract", *session.posargs)
+
+
+@nox.session(name="wild-clients", venv_backend="virtualenv")
+def wild_clients(session: nox.Session) -> None:
+    """The SDKs published before this repository, unchanged, against our server."""
+    session.install("--require-hashes", "-r", "requirements/wild-clients.txt")
+    python = Path(session.bin) / "python"
+    session.run(
+        str(ROOT / ".venv/bin/python"), "-m", "pytest", "tests/wild_clients", *session.posargs,
+        env={"LIME_WILD_PYTHON": str(python)}, external=True,
+    )  # fmt: skip
+
+
+@nox.session(name="debian-engines")
+def debian_engines(session: nox.Session) -> None:
+    """The server's and the contract's tests once more, on Debian's PostgreSQL and Redis."""
+    session.run(
+        "python", "tools/debian_engines.py", "pytest", "packages/lime-server", "tests/contract"
+    )
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples run, and so does what the documents show."""
+    session.run("pytest", "examples", "tests/docs")
+
+
+@nox.session(name="bench-smoke")
+def bench_smoke(session: nox.Session) -> None:
+    """Every benchmark still runs. Its figures mean nothing at this length, and none is asserted."""
+    for name in ("pow", "jwt", "login"):
+        session.run("python", f"benchmarks/{name}.py", "--quick")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks at full length, side by side with peers."""
+    for name in ("pow", "jwt", "login"):
+        session.run("python", f"benchmarks/{name}.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """What `make demo` shows."""
+    session.run("python", "tools/demo")
+
+
+@nox.session
+def local(session: nox.Session) -> None:
+    """Fix what can be fixed, then check and test everything: run this before offering a change."""
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
+    session.run("cargo", "fmt", "--all", external=True)
+    for name in nox.options.sessions or ():
+        session.notify(name)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
+    for name in ("dev", "wild-clients"):
+        session.run(
+            "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
+            "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header",
+            "--output-file", f"requirements/{name}.txt", f"requirements/{name}.in",
+        )  # fmt: skip
