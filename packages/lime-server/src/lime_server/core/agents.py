@@ -1,0 +1,120 @@
+"""Agents: programs with an identity, and how one proves to be itself to us."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lime_server.core.clock import Clock
+from lime_server.core.errors import (
+    AgentInactive,
+    AgentUserSuspended,
+    AuthUnavailable,
+    InvalidAgentToken,
+    MissingAgentToken,
+    Unavailable,
+)
+from lime_server.core.ids import new_id
+from lime_server.core.ports import TokenHash
+from lime_server.core.tokens import Token, TokenKind
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent, together with the standing of the owner who answers for it."""
+
+    agent_id: str
+    owner_id: str
+    display_name: str
+    description: str | None
+    avatar_url: str | None
+    active: bool
+    created_at: datetime
+    owner_suspended: bool
+    kyc_level: int
+
+    def require_good_standing(self) -> None:
+        """Return if this agent may act.
+
+        Raises AgentUserSuspended before AgentInactive: a suspension outranks the owner's own switch.
+        """
+        if self.owner_suspended:
+            raise AgentUserSuspended
+        if not self.active:
+            raise AgentInactive
+
+
+class AgentStore(Protocol):
+    """Where agents are kept."""
+
+    async def add(self, agent: Agent, token_hash: bytes) -> None:
+        """Keep a new agent and the hash of its token.
+
+        Raises `core.errors.NotFound` if there is no such owner.
+        """
+        ...
+
+    async def by_token(self, token_hash: bytes) -> Agent | None:
+        """The agent whose token has this hash. Raises `core.errors.Unavailable`."""
+        ...
+
+    async def by_id(self, agent_id: str) -> Agent | None:
+        """The agent with this id, a UUID. Raises `core.errors.Unavailable`."""
+        ...
+
+
+class Agents:
+    """Registers agents and recognises them."""
+
+    def __init__(self, store: AgentStore, tokens: TokenHash, clock: Clock) -> None:
+        """Keep agents in `store`, their tokens hashed with `tokens`."""
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+
+    async def register(
+        self,
+        owner_id: str,
+        display_name: str,
+        *,
+        description: str | None = None,
+        avatar_url: str | None = None,
+    ) -> tuple[Agent, Token]:
+        """Make an agent; the token is returned once and never again.
+
+        Raises NotFound if `owner_id` is nobody's.
+        """
+        now = self._clock.now()
+        agent = Agent(
+            agent_id=new_id(now),
+            owner_id=owner_id,
+            display_name=display_name,
+            description=description,
+            avatar_url=avatar_url,
+            active=True,
+            created_at=now,
+            owner_suspended=False,
+            kyc_level=0,
+        )
+        token = Token.new(TokenKind.AGENT)
+        await self._store.add(agent, self._tokens.hash(token.text))
+        return agent, token
+
+    async def authenticate(self, unverified_token: str | None) -> Agent:
+        """The agent who holds this token, in good standing (table of protocol section 2)."""
+        # 1. Is there a token at all?
+        if not unverified_token:
+            raise MissingAgentToken
+        # 2. Is it one of ours by its shape? A passport or a site's token is not.
+        token = Token.parse(TokenKind.AGENT, unverified_token)
+        if token is None:
+            raise InvalidAgentToken
+        # 3. Whose is it? Looked up by keyed hash, so that timing says nothing about stored tokens.
+        try:
+            agent = await self._store.by_token(self._tokens.hash(token.text))
+        except Unavailable as error:
+            raise AuthUnavailable(retry_after=error.retry_after) from error
+        if agent is None:
+            raise InvalidAgentToken
+        # 4. May its holder act?
+        agent.require_good_standing()
+        return agent

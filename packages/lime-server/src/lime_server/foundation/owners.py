@@ -1,0 +1,61 @@
+"""Owners: the people and companies who answer for agents and sites."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lime_server.core.clock import Clock
+from lime_server.core.errors import InvalidInput
+from lime_server.core.ids import new_id
+
+_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,189}")  # RFC 5321 section 4.5.3.1: 254 in all
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Someone who answers for agents and sites. `kyc_level` says how well we know them (0 to 3)."""
+
+    owner_id: str
+    email: str
+    kyc_level: int
+    suspended: bool
+    created_at: datetime
+
+
+class OwnerStore(Protocol):
+    """Where owners are kept."""
+
+    async def add(self, owner: Owner) -> None:
+        """Keep a new owner. Raises `core.errors.Conflict` if the address is taken."""
+        ...
+
+    async def by_email(self, email: str) -> Owner | None:
+        """The owner with this address, in lower case."""
+        ...
+
+
+class Owners:
+    """Makes owners."""
+
+    def __init__(self, store: OwnerStore, clock: Clock) -> None:
+        """Keep owners in `store`."""
+        self._store = store
+        self._clock = clock
+
+    async def create(self, email: str) -> Owner:
+        """Make an owner.
+
+        Raises InvalidInput if `email` is no address and Conflict if someone has it already.
+        """
+        now = self._clock.now()
+        address = email.strip().lower()
+        if not _EMAIL.fullmatch(address):
+            raise InvalidInput("This is not an e-mail address.", detail={"field": "email"})
+        owner = Owner(new_id(now), address, kyc_level=0, suspended=False, created_at=now)
+        await self._store.add(owner)
+        return owner
+
+    async def find(self, email: str) -> Owner | None:
+        """The owner with this address, if there is one."""
+        return await self._store.by_email(email.strip().lower())

@@ -1,0 +1,102 @@
+"""Sites: backends that accept agents, and how one proves to be itself to us."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lime_server.core.clock import Clock
+from lime_server.core.errors import (
+    SiteSuspended,
+    SiteTokenAuthUnavailable,
+    SiteTokenInvalid,
+    SiteTokenMissing,
+    Unavailable,
+)
+from lime_server.core.ids import new_id
+from lime_server.core.ports import TokenHash
+from lime_server.core.tokens import Token, TokenKind
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site. `suspended` is true when the site or the owner who answers for it is suspended."""
+
+    site_id: str
+    owner_id: str
+    display_name: str
+    domain: str | None
+    domain_verified: bool
+    suspended: bool
+    created_at: datetime
+
+
+class SiteStore(Protocol):
+    """Where sites are kept."""
+
+    async def add(self, site: Site, token_hash: bytes) -> None:
+        """Keep a new site and the hash of its token.
+
+        Raises `core.errors.NotFound` if there is no such owner.
+        """
+        ...
+
+    async def by_token(self, token_hash: bytes) -> Site | None:
+        """The site whose token has this hash. Raises `core.errors.Unavailable`."""
+        ...
+
+    async def suspended(self, site_ids: Collection[str]) -> set[str]:
+        """Those of `site_ids` that are suspended, or no longer there."""
+        ...
+
+
+class Sites:
+    """Registers sites and recognises them."""
+
+    def __init__(self, store: SiteStore, tokens: TokenHash, clock: Clock) -> None:
+        """Keep sites in `store`, their tokens hashed with `tokens`."""
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+
+    async def register(
+        self, owner_id: str, display_name: str, *, domain: str | None = None
+    ) -> tuple[Site, Token]:
+        """Make a site; the token is returned once and never again.
+
+        Its domain is a claim until it is proven. Raises NotFound if `owner_id` is nobody's.
+        """
+        now = self._clock.now()
+        site = Site(
+            site_id=new_id(now),
+            owner_id=owner_id,
+            display_name=display_name,
+            domain=domain,
+            domain_verified=False,
+            suspended=False,
+            created_at=now,
+        )
+        token = Token.new(TokenKind.SITE)
+        await self._store.add(site, self._tokens.hash(token.text))
+        return site, token
+
+    async def authenticate(self, unverified_token: str | None) -> Site:
+        """The site that holds this token, in good standing (table of protocol section 2)."""
+        # 1. Is there a token at all?
+        if not unverified_token:
+            raise SiteTokenMissing
+        # 2. Is it one of ours by its shape? A passport or an agent's token is not.
+        token = Token.parse(TokenKind.SITE, unverified_token)
+        if token is None:
+            raise SiteTokenInvalid
+        # 3. Whose is it? Looked up by keyed hash, so that timing says nothing about stored tokens.
+        try:
+            site = await self._store.by_token(self._tokens.hash(token.text))
+        except Unavailable as error:
+            raise SiteTokenAuthUnavailable(retry_after=error.retry_after) from error
+        if site is None:
+            raise SiteTokenInvalid
+        # 4. May it act?
+        if site.suspended:
+            raise SiteSuspended
+        return site
