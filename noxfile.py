@@ -166,6 +166,7 @@ def lock(session: nox.Session) -> None:
     for name in ("dev", "wild-clients"):
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
-            "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header",
+            "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",
+            "--no-header",
             "--output-file", f"requirements/{name}.txt", f"requirements/{name}.in",
         )  # fmt: skip

@@ -54,16 +54,12 @@ def find_or_install() -> tuple[Path, Path]:
     if (found := find()) is not None:
         return found
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise NotHereError(
-            "PostgreSQL 15+ and Redis are not installed; only root on Debian can do it here"
-        )
+        raise NotHereError("no PostgreSQL 15+ with Redis, and only root on Debian can install it")
     with no_services_started():
         apt("update")
         apt("install", "--no-install-recommends", "postgresql", "redis-server")
     if (found := find()) is None:
-        raise NotHereError(
-            "Debian's postgresql and redis-server did not bring the programs we expected"
-        )
+        raise NotHereError("Debian's packages did not bring the programs we expected")
     return found
 
 
@@ -106,7 +102,7 @@ def running_postgres(programs: Path, folder: Path) -> Iterator[str]:
     data.mkdir()
     user = unprivileged(folder, data)
     subprocess.run(
-        [programs / "initdb", "-A", "trust", "-E", "UTF8", "--locale=C", "-U", "lime", "-D", data],
+        [programs / "initdb", "-A", "trust", "-E", "UTF8", "--locale=C", "-U", "lime", str(data)],
         check=True,
         stdout=subprocess.DEVNULL,
         user=user,
@@ -120,20 +116,10 @@ def running_postgres(programs: Path, folder: Path) -> Iterator[str]:
     with stopped_afterwards(server):
         wait_for(port, server)
         # The socket answers a moment before the cluster takes queries.
-        ready = [
-            programs / "pg_isready",
-            "-q",
-            "-U",
-            "lime",
-            "-d",
-            "postgres",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-        ]
+        url = f"postgresql://lime@127.0.0.1:{port}/postgres"
+        ready = [str(programs / "pg_isready"), "--quiet", "--dbname", url]
         until(lambda: subprocess.run(ready, check=False).returncode == 0, server)
-        yield f"postgresql://lime@127.0.0.1:{port}/postgres"
+        yield url
 
 
 @contextlib.contextmanager

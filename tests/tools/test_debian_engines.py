@@ -1,0 +1,50 @@
+import sys
+
+import pytest
+
+from tools import debian_engines
+
+
+@pytest.fixture
+def nothing_here(monkeypatch):
+    monkeypatch.setattr(debian_engines, "find", lambda: None)
+    monkeypatch.setattr(debian_engines.shutil, "which", lambda name: None)
+
+
+def test_without_engines_the_command_is_left_out_and_the_reason_is_given(
+    nothing_here, monkeypatch, capsys
+):
+    monkeypatch.delenv("CI", raising=False)
+    assert debian_engines.main(["false"]) == 0
+    assert "left out: no PostgreSQL" in capsys.readouterr().err
+
+
+def test_under_ci_missing_engines_are_a_failure(nothing_here, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    assert debian_engines.main(["true"]) == 1
+
+
+def test_package_scripts_may_start_no_service_while_we_install(tmp_path, monkeypatch):
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(debian_engines, "POLICY", policy)
+    with debian_engines.no_services_started():
+        assert policy.read_text().endswith("exit 101\n")
+    assert not policy.exists()
+
+
+def test_a_policy_that_is_there_stays_as_it_is(tmp_path, monkeypatch):
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("mine")
+    monkeypatch.setattr(debian_engines, "POLICY", policy)
+    with debian_engines.no_services_started():
+        assert policy.read_text() == "mine"
+    assert policy.read_text() == "mine"
+
+
+def test_a_server_that_dies_at_once_is_reported_rather_than_awaited():
+    import subprocess
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with pytest.raises(RuntimeError, match="did not start"):
+        debian_engines.until(lambda: False, dead)
