@@ -1,0 +1,287 @@
+"""The one module that touches httpx.
+
+It is imported when the first request is made, so that importing an SDK stays cheap. No httpx exception leaves it,
+and none stays behind as `__context__`: it would hold the request, whose headers hold the token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from lime_sdk_core.config import Config
+from lime_sdk_core.envelope import check_status, retry_after
+from lime_sdk_core.errors import ConfigurationError, ErrorTable, ProtocolError, TransportError
+from lime_sdk_core.steps import Attempt, Reply, Request
+
+T = TypeVar("T")
+
+#: Seconds to establish a connection, if the call has that much left.
+CONNECT_TIMEOUT = 10.0
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (httpx.ConnectTimeout, "no connection in time"),
+    (httpx.PoolTimeout, "no free connection in time"),
+    (httpx.TimeoutException, "no complete answer in time"),
+    (TimeoutError, "no complete answer in time"),
+    (httpx.ProxyError, "the proxy refused"),
+    (httpx.ConnectError, "no connection"),
+    (httpx.RemoteProtocolError, "the connection ended early or did not speak HTTP"),
+)
+
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError)
+
+
+def translate(error: Exception, config: Config) -> TransportError:
+    """Return our error for httpx's, which keeps the reason and nothing of the request."""
+    reason = next(
+        (text for kind, text in _REASONS if isinstance(error, kind)), "the connection failed"
+    )
+    # Only what the operating system or the TLS library says: a name that does not resolve, a bad certificate.
+    said = config.credential.secret.redact(str(error)) if type(error) is httpx.ConnectError else ""
+    return TransportError(f"LIME did not answer: {reason}{said and f' ({said})'}.")
+
+
+class Body:
+    """A body that is being read: bounded in size."""
+
+    def __init__(self, response: httpx.Response, config: Config) -> None:
+        self._response, self._config = response, config
+        self._parts: list[bytes] = []
+        self._left = config.max_response_bytes
+        # We ask for none, and unpacking could make a gigabyte of a kilobyte.
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise self._refused("a compressed body that nobody asked for")
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise self._refused(f"more than {self._config.max_response_bytes} bytes")
+        self._parts.append(chunk)
+
+    def reply(self) -> Reply:
+        """Return the whole answer."""
+        headers = _headers(self._response)
+        body = b"".join(self._parts)
+        if self._response.status_code >= 400:
+            # A server that repeats what it was sent must not bring the token into an error message.
+            body = self._config.credential.secret.redact(body.decode("utf-8", "replace")).encode()
+        return Reply(
+            self._response.status_code, headers, body, retry_after(headers, now=datetime.now(UTC))
+        )
+
+    def _refused(self, what: str) -> ProtocolError:
+        status = self._response.status_code
+        return ProtocolError(f"HTTP {status} with {what}.", http_status=status)
+
+
+def _arguments(request: Request, config: Config, timeout: float) -> dict[str, Any]:
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": config.user_agent,
+    }
+    headers |= request.headers
+    content = None
+    if request.json is not None:
+        content = json.dumps(request.json, separators=(",", ":"), allow_nan=False).encode()
+        headers["content-type"] = "application/json"
+    if request.authenticated:
+        headers[config.credential.header] = config.credential.secret.reveal()
+    return {
+        "method": request.method,
+        "url": config.base_url + request.path,
+        "params": dict(request.params) or None,
+        "headers": headers,
+        "content": content,
+        "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+    }
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _trust_env(config: Config) -> bool:
+    # Proxies from the environment are for other machines: a token on its way to this one must not leave it.
+    return not config.is_local
+
+
+def _check_kind(client: object, wanted: type[T]) -> T:
+    if not isinstance(client, wanted):
+        raise ConfigurationError(f"http_client must be an httpx.{wanted.__name__}.")
+    return client
+
+
+class AsyncHttp:
+    """An `httpx.AsyncClient`, as `AsyncDriver` needs it. One that was passed in stays open."""
+
+    def __init__(self, config: Config, client: object | None) -> None:
+        self._config, self._owned = config, client is None
+        if client is None:
+            client = httpx.AsyncClient(trust_env=_trust_env(config))
+        self._client = _check_kind(client, httpx.AsyncClient)
+
+    async def attempt(self, step: Attempt) -> Reply:
+        """Perform one try; `step.timeout` bounds it altogether, however slowly bytes trickle in."""
+        return await self._guard(asyncio.wait_for(self._exchange(step), step.timeout))
+
+    async def _exchange(self, step: Attempt) -> Reply:
+        response = await self._open(step.request, step.timeout)
+        try:
+            body = Body(response, self._config)
+            async for chunk in response.aiter_bytes():
+                body.feed(chunk)
+            return body.reply()
+        finally:
+            await response.aclose()
+
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, silence: float, errors: ErrorTable
+    ) -> AsyncIterator[AsyncStream]:
+        """Open a stream that fails after `silence` seconds without a byte."""
+        response = await self._guard(self._open(request, silence))
+        try:
+            body = Body(response, self._config)
+            if response.status_code != httpx.codes.OK:
+                async for chunk in AsyncStream(response, self._guard):
+                    body.feed(chunk)
+                check_status(body.reply(), errors)
+            yield AsyncStream(response, self._guard)
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections that are ours."""
+        if self._owned:
+            await self._client.aclose()
+
+    async def _open(self, request: Request, timeout: float) -> httpx.Response:
+        built = self._client.build_request(**_arguments(request, self._config, timeout))
+        return await self._client.send(built, stream=True, follow_redirects=False)
+
+    async def _guard(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except _FAILURES as error:
+            failure = translate(error, self._config)
+        # Raised here and not in `except`, so that httpx's error is not kept as `__context__`.
+        raise failure
+
+
+class AsyncStream:
+    """The bytes of an open answer, as they come. Raises `TransportError` when they end badly."""
+
+    def __init__(
+        self, response: httpx.Response, guard: Callable[[Awaitable[Any]], Awaitable[Any]]
+    ) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = _headers(response)
+        self._chunks = aiter(response.aiter_bytes())
+        self._guard = guard
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk: bytes | None = await self._guard(anext(self._chunks, None))
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+
+class SyncHttp:
+    """An `httpx.Client`, as `SyncDriver` needs it. One that was passed in stays open."""
+
+    def __init__(self, config: Config, client: object | None, clock: Callable[[], float]) -> None:
+        self._config, self._owned, self._clock = config, client is None, clock
+        if client is None:
+            client = httpx.Client(trust_env=_trust_env(config))
+        self._client = _check_kind(client, httpx.Client)
+
+    def attempt(self, step: Attempt) -> Reply:
+        """Perform one try; time is also checked at each chunk, so that a trickle cannot stretch it."""
+        return self._guard(lambda: self._exchange(step))
+
+    def _exchange(self, step: Attempt) -> Reply:
+        deadline = self._clock() + step.timeout
+        response = self._open(step.request, step.timeout)
+        try:
+            body = Body(response, self._config)
+            for chunk in response.iter_bytes():
+                body.feed(chunk)
+                if self._clock() > deadline:
+                    raise TimeoutError
+            return body.reply()
+        finally:
+            response.close()
+
+    @contextmanager
+    def stream(self, request: Request, silence: float, errors: ErrorTable) -> Iterator[SyncStream]:
+        """Open a stream that fails after `silence` seconds without a byte."""
+        response = self._guard(lambda: self._open(request, silence))
+        try:
+            body = Body(response, self._config)
+            if response.status_code != httpx.codes.OK:
+                for chunk in SyncStream(response, self._guard):
+                    body.feed(chunk)
+                check_status(body.reply(), errors)
+            yield SyncStream(response, self._guard)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close the connections that are ours."""
+        if self._owned:
+            self._client.close()
+
+    def _open(self, request: Request, timeout: float) -> httpx.Response:
+        built = self._client.build_request(**_arguments(request, self._config, timeout))
+        return self._client.send(built, stream=True, follow_redirects=False)
+
+    def _guard(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except _FAILURES as error:
+            failure = translate(error, self._config)
+        raise failure
+
+
+class SyncStream:
+    """The bytes of an open answer, as they come. Raises `TransportError` when they end badly."""
+
+    def __init__(self, response: httpx.Response, guard: Callable[[Callable[[], Any]], Any]) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = _headers(response)
+        self._chunks = iter(response.iter_bytes())
+        self._network = response.extensions.get("network_stream")
+        self._guard = guard
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk: bytes | None = self._guard(lambda: next(self._chunks, None))
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def abort(self) -> None:
+        """End the stream from another thread: its reader wakes up and gets the end, or `TransportError`.
+
+        Closing a socket does not wake a thread that is reading it; shutting it down does.
+        """
+        found = self._network.get_extra_info("socket") if self._network is not None else None
+        if found is not None:
+            # Not connected any more: then nobody waits for it either.
+            with suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
