@@ -1,0 +1,108 @@
+"""What the documents claim about the repository is true of it."""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+
+
+def tracked(pattern):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", pattern],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def prose(document):
+    """The text without its code blocks, in which brackets and hashes mean something else."""
+    return re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document):
+    """The ids that a Markdown renderer gives to headings."""
+    found = set()
+    for heading in HEADING.findall(prose(document)):
+        kept = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+        found.add(kept.replace(" ", "-"))
+    return found
+
+
+DOCUMENTS = tracked("*.md")
+
+
+def named(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_there_are_documents_to_check():
+    assert ROOT / "README.md" in DOCUMENTS
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_link_inside_the_repository_leads_somewhere(document):
+    dead = []
+    for target in LINK.findall(prose(document)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            dead.append(target)
+    assert dead == []
+
+
+def test_every_document_is_reached_from_an_index():
+    linked = {
+        (document.parent / unquote(target).partition("#")[0]).resolve()
+        for document in DOCUMENTS
+        for target in LINK.findall(prose(document))
+        if not re.match(r"[a-z]+:", target)
+    }
+    pages = {page for page in DOCUMENTS if page.is_relative_to(ROOT / "docs")}
+    assert {named(page) for page in pages - linked} == set()
+
+
+def test_every_make_target_that_a_document_names_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    mentioned = {
+        target
+        for document in DOCUMENTS
+        for target in re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", document.read_text(), re.MULTILINE)
+        for target in target
+        if target
+    }
+    assert mentioned
+    assert mentioned <= targets
+
+
+def test_every_nox_session_that_a_document_names_exists():
+    noxfile = (ROOT / "noxfile.py").read_text()
+    declared = re.findall(r'@nox\.session(?:\(name="([^"]+)".*\))?\ndef (\w+)', noxfile)
+    sessions = {name or function for name, function in declared}
+    mentioned = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"nox -s ([a-z-]+)", document.read_text())
+    }
+    assert mentioned
+    assert mentioned <= sessions
+
+
+def test_the_changelog_tells_of_the_version_that_is_built():
+    version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("manifest", tracked("*/pyproject.toml"), ids=named)
+def test_every_package_has_the_one_version(manifest):
+    version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    text = manifest.read_text()
+    assert f'version = "{version}"' in text or 'dynamic = ["version"]' in text
