@@ -1,0 +1,88 @@
+"""The master key: 32 bytes from the settings, or from a file that only its owner can read."""
+
+import base64
+import binascii
+import contextlib
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from lime_server.settings import Settings, SettingsError
+
+SIZE = 32
+
+
+def master_key(settings: Settings) -> bytes:
+    """The 32 bytes from which every other secret is derived.
+
+    Raises SettingsError, saying what to do and showing nothing, when they cannot be had.
+    """
+    if settings.master_key is not None:
+        return parse(settings.master_key.get_secret_value(), origin="LIME_MASTER_KEY")
+    assert settings.master_key_file is not None  # noqa: S101 - the settings hold one of the two
+    return from_file(settings.master_key_file)
+
+
+def parse(text: str, *, origin: str) -> bytes:
+    """Read 64 hexadecimal digits, or base64 in either alphabet; `origin` is named in the error."""
+    text = text.strip()
+    key = b""
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+        key = bytes.fromhex(text)
+    elif re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", text):
+        with contextlib.suppress(binascii.Error):
+            key = base64.b64decode(text.rstrip("=") + "=", altchars=b"-_")
+    if len(key) != SIZE:
+        raise SettingsError(
+            f"{origin} must hold 32 random bytes as 64 hexadecimal digits or as base64, "
+            "for example from: openssl rand -hex 32"
+        )
+    if len(set(key)) < 8:  # noqa: PLR2004 - 32 random bytes have fewer once in 2^100 tries
+        raise SettingsError(f"{origin} is not random: make one with openssl rand -hex 32")
+    return key
+
+
+def from_file(path: Path) -> bytes:
+    """Read the key in `path`; makes the file, mode 0600, when there is none.
+
+    Raises SettingsError when it cannot be read or made, or when others may read or change it.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            _make(path)
+        return _read(path)
+    except OSError as error:
+        raise SettingsError(f"the master key file {path} cannot be used: {error.strerror}") from None
+
+
+def _make(path: Path) -> None:
+    # Written beside it and linked into place: whoever comes second finds a whole key, never a
+    # part of one, and exactly one of two first starts wins.
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(SIZE) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    # Checked on the open file, so that it cannot be exchanged in between.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(handle) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise SettingsError(f"the master key file {path} is not a plain file")
+        if mode & 0o077:
+            raise SettingsError(
+                f"the master key file {path} can be used by others: run chmod 600 on it"
+            )
+        return parse(file.read(4096), origin=f"the master key file {path}")
