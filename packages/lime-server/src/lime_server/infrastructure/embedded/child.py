@@ -1,13 +1,13 @@
 """Become an engine that cannot outlive the process that asked for it.
 
-`process.spawn` runs this file with a bare interpreter between fork and engine. It would be shorter as a
-`preexec_fn`, but that runs Python in a forked copy of a process that may have threads, which can deadlock. Only the
-standard library is imported, and all of it before privileges are dropped: afterwards the interpreter's own files may be
-out of reach.
+`process.spawn` runs this file with a bare interpreter between fork and engine. It would be shorter
+as a `preexec_fn`, but that runs Python in a forked copy of a process that may have threads, which
+can deadlock. Only the standard library is imported, and all of it before privileges are dropped:
+afterwards the interpreter's own files may be out of reach.
 
-On Linux the kernel ends the engine when its parent dies (`PR_SET_PDEATHSIG`), and this process *becomes* the engine.
-Elsewhere it stays beside the engine as its guard: it holds the reading end of a pipe whose other end only the parent
-has, and the end of that pipe is the end of the parent.
+On Linux the kernel ends the engine when its parent dies (`PR_SET_PDEATHSIG`), and this process
+*becomes* the engine. Elsewhere it stays beside the engine as its guard: it holds the reading end
+of a pipe whose other end only the parent has, and the end of that pipe is the end of the parent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Kernel:
 
 
 def main(arguments: list[str], kernel: Kernel | None = None) -> int:
-    """Run the engine as `arguments` say; the answer is an exit code, and never comes if all went well on Linux."""
+    """Run the engine that `arguments` name. Returns an exit code; on Linux only of a failure."""
     kernel = kernel or Kernel()
     asked = _parse(arguments)
     # 1. Leave root behind, groups first: without root they could not be left any more.
@@ -70,7 +70,10 @@ def main(arguments: list[str], kernel: Kernel | None = None) -> int:
 
 
 def guard(command: list[str], last_signal: int, *, parent: IO[bytes]) -> int:
-    """Run `command` and pass signals on to it; send it `last_signal` once `parent` reaches its end. Its exit code."""
+    """Run `command` and return its exit code.
+
+    Signals are passed on to it, and it gets `last_signal` once `parent` reaches its end.
+    """
     early: list[int] = []
     engine: subprocess.Popen[bytes] | None = None
 

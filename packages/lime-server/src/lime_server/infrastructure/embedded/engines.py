@@ -34,13 +34,13 @@ class Engines:
 
 @contextlib.contextmanager
 def engines(path: Path, *, durable: bool = True) -> Iterator[Engines]:
-    """Run both engines on the data in `path`, made if need be, until the block ends or this process does.
+    """Run both engines on the data in `path` until the block ends, or this process does.
 
-    Blocks for about half a second the first time, and a tenth later. Call it from the main thread.
+    Missing data is made. Blocks for about half a second the first time, and a tenth later. Call it from the main thread.
     With `durable=False` a crash of the machine may cost the data, and tests are faster.
 
     Raises:
-        EngineError: they cannot run; the message is a sentence for a person. Nothing is left running.
+        EngineError: they cannot run; the message is for a person. Nothing is left running.
     """
     with contextlib.ExitStack() as stack:
         # 1. Be alone in the folder.

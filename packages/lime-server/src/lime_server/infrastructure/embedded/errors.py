@@ -1,10 +1,10 @@
 """What can go wrong with the embedded engines.
 
     EngineError
-      EnginesMissingError    nothing to run was found; the message says what to install
-      FolderInUseError       somebody else works in the data folder; the message names the process
-      FolderUnusableError    the data folder cannot serve as one; the message says why
-      StartFailedError       an engine gave up or took too long; the message ends with its last words
+      EnginesMissingError    nothing to run was found; says what to install
+      FolderInUseError       somebody else works in the data folder; names the process
+      FolderUnusableError    the data folder cannot serve as one; says why
+      StartFailedError       an engine gave up or took too long; quotes its last words
 
 Every message is a sentence for the person at the terminal, and needs no traceback beside it.
 """

@@ -4,7 +4,7 @@ DIR/
   lock        held by the process that works here; says its number
   postgres/   the database
   log/        what the engines said since their last start
-  run         -> a short-lived folder with a short path, for sockets and, if needed, a copy of the programs
+  run         -> a short-lived folder with a short path: sockets, at times a copy of the programs
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class RunFolder:
         return self.path / "s"
 
     def programs(self, binaries: Binaries) -> Path:
-        """A place to run `binaries` from: where they are, or, out of the identity's reach, a copy of them."""
+        """Where to run `binaries` from: their own place, or a copy if that is out of reach."""
         if self.identity is None or self.identity.can_enter(binaries.folder):
             return binaries.folder
         common = Path(os.path.commonpath([part.parent for part in binaries.parts]))
@@ -117,10 +117,11 @@ class RunFolder:
 
 @contextlib.contextmanager
 def run_folder(folder: DataFolder, identity: Identity | None) -> Iterator[RunFolder]:
-    """Make a short-lived folder for sockets, and remove it at the end, or, after a crash, at the next start.
+    """Make a short-lived folder for sockets; after a crash, the next start removes it.
 
     Raises:
-        FolderUnusableError: there is no folder for temporary files with a path short enough for a socket.
+        FolderUnusableError: there is no folder for temporary files with a path short enough for a
+            socket.
     """
     link = folder.path / "run"
     _remove_old(link)
@@ -150,7 +151,7 @@ def _short_place(identity: Identity | None) -> Path:
 
 
 def _remove_old(link: Path) -> None:
-    """Tidy up after a process that could not do it. What the link names is removed only if it is surely ours."""
+    """Tidy up after a process that was killed; remove what the link names only if it is ours."""
     if not link.is_symlink():
         return
     old = link.readlink()

@@ -1,7 +1,8 @@
 """Which live PostgreSQL works in a folder.
 
-A number in `postmaster.pid` proves nothing: after a crash it may belong to any process. So a process counts only if it
-is a PostgreSQL and this very folder is where it works; nothing is ever killed on the strength of a number in a file.
+A number in `postmaster.pid` proves nothing: after a crash it may belong to any process. So a
+process counts only if it is a PostgreSQL and this very folder is where it works; nothing is ever
+killed on the strength of a number in a file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _PROC = Path("/proc")
 
 
 def live_postgres(cluster: Path, *, proc: Path = _PROC) -> list[int]:
-    """The process ids of all PostgreSQL processes that work in `cluster`, orphaned backends included."""
+    """The ids of all PostgreSQL processes that work in `cluster`, orphaned ones included."""
     return (
         holders_in_proc(cluster, proc)
         if proc.is_dir()
@@ -40,11 +41,13 @@ def holders_in_proc(cluster: Path, proc: Path) -> list[int]:
 
 
 def holders_in_list(cluster: Path, processes: Iterable[str]) -> list[int]:
-    """Elsewhere: lines of `ps -o pid=,command=`; a server shows its data folder there, as it was told it."""
+    """Elsewhere: lines of `ps -o pid=,command=` show a server's data folder as it was told it."""
     server = re.compile(rf"\s*(\d+)\s+\S*postgres\b.*\s-D {re.escape(str(cluster))}(\s|$)")
     return [int(found[1]) for line in processes if (found := server.match(line))]
 
 
 def _process_list() -> list[str]:
     command = ["ps", "-axww", "-o", "pid=,command="]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603, S607  # constant; `ps` is where the system keeps it
+    # The command is a constant, and `ps` is wherever the system keeps it.
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return listed.stdout.splitlines()

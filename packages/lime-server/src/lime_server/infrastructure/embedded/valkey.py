@@ -1,4 +1,4 @@
-"""Valkey for one folder. It keeps nothing: the server trusts it with nothing that would be missed."""
+"""Valkey for one folder. It keeps nothing: it holds nothing that would be missed."""
 
 from __future__ import annotations
 
