@@ -11,7 +11,6 @@ from datetime import datetime
 
 import lime_jwt
 import lime_pow
-
 from lime_server.core.errors import InvalidPow
 from lime_server.core.keyring import KeyRing
 from lime_server.core.keys import Key, KeyState
@@ -30,7 +29,10 @@ class Secrets:
 
     @classmethod
     def derived_from(cls, master: bytes) -> "Secrets":
-        """The keys that belong to `master` (32 bytes). The purposes are part of every stored row."""
+        """The keys that belong to `master` (32 bytes).
+
+        The purposes must never change: what is stored was made with them.
+        """
         derive = lime_jwt.TokenHasher.derive
         return cls(
             tokens=lime_jwt.TokenHasher(derive(master, "lime:token-hash:v1")),
@@ -73,7 +75,10 @@ class RingSigner:
 
 
 class Puzzles:
-    """Makes and checks proofs of work. One check is one hash: cheaper than leaving the event loop."""
+    """Makes and checks proofs of work.
+
+    A check is one hash, so it costs less than leaving the event loop would.
+    """
 
     def new_challenge(self) -> str:
         """A fresh puzzle: 43 base64url characters."""

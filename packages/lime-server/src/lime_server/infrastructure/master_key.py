@@ -39,7 +39,8 @@ def parse(text: str, *, origin: str) -> bytes:
             f"{origin} must hold 32 random bytes as 64 hexadecimal digits or as base64, "
             "for example from: openssl rand -hex 32"
         )
-    if len(set(key)) < 8:  # noqa: PLR2004 - 32 random bytes have fewer once in 2^100 tries
+    # Random bytes repeat so much less often than once in 2^100 tries.
+    if len(set(key)) < 8:
         raise SettingsError(f"{origin} is not random: make one with openssl rand -hex 32")
     return key
 
@@ -54,7 +55,9 @@ def from_file(path: Path) -> bytes:
             _make(path)
         return _read(path)
     except OSError as error:
-        raise SettingsError(f"the master key file {path} cannot be used: {error.strerror}") from None
+        raise SettingsError(
+            f"the master key file {path} cannot be used: {error.strerror}"
+        ) from None
 
 
 def _make(path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 
 class MemoryBell:
     """Calls whoever listens, at once."""
@@ -17,7 +21,11 @@ class MemoryBell:
     def tell(self, topic: str, ident: str) -> None:
         """Call every listener, in the order in which they came."""
         for callback in list(self._listeners.values()):
-            callback(topic, ident)
+            try:
+                callback(topic, ident)
+            except Exception:
+                # Whoever rings has done its work, and the next listener wants to hear it too.
+                log.exception("a listener failed")
 
     def listen(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
         """Call `callback(topic, ident)` for every ring; returns the function that stops it."""

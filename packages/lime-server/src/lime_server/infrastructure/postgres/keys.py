@@ -12,7 +12,9 @@ from lime_server.core.keys import Key, KeyState
 _LOCK = 0x4C494D45_4B455953  # "LIMEKEYS": one number for this purpose in the whole database
 
 _COLUMNS = "kid, state, public_jwk, sealed, created_at, activated_at, retired_at, gone_at"
-_PUBLISHED = f"SELECT {_COLUMNS} FROM core.signing_keys WHERE state <> 'gone' ORDER BY created_at, kid"  # noqa: E501, S608 - fixed columns
+_PUBLISHED = (
+    f"SELECT {_COLUMNS} FROM core.signing_keys WHERE state <> 'gone' ORDER BY created_at, kid"  # noqa: S608 - fixed columns
+)
 _ALL = f"SELECT {_COLUMNS} FROM core.signing_keys ORDER BY created_at, kid"  # noqa: S608 - fixed columns
 _PUT = f"""
     INSERT INTO core.signing_keys ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

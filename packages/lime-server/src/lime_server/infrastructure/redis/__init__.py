@@ -1,0 +1,1 @@
+"""Redis: a bell and a counter. Nothing in it would be missed."""

@@ -1,0 +1,101 @@
+"""Wake-ups between servers, by publish and subscribe."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import structlog
+from redis.exceptions import RedisError
+
+from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.redis.engine import Engine, EngineAwayError, connect
+
+CHANNEL = "lime:bell"
+SILENCE = 5.0
+"""Seconds of silence after which the line is tested; after twice as many it counts as dead."""
+LONGEST_PAUSE = 5.0
+"""Most seconds between two attempts to reconnect; a pause is random below a growing bound."""
+
+log = structlog.get_logger(__name__)
+
+
+class RedisBell:
+    """Rings in every process that listens. A ring may get lost: whoever needs it polls as well."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        url: str,
+        *,
+        timeout: float,
+        random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        silence: float = SILENCE,
+    ) -> None:
+        """`timeout` is in seconds; `random` gives numbers from 0 to 1 for the jitter."""
+        self._engine = engine
+        self._url = url
+        self._timeout = timeout
+        self._random = random
+        self._sleep = sleep
+        self._silence = silence
+        self._here = MemoryBell()
+        # Own rings are delivered directly and recognised when they come back.
+        self._sender = secrets.token_hex(8)
+        self.subscribed = asyncio.Event()
+        """Set while rings of other processes are heard."""
+
+    async def ring(self, topic: str, ident: str) -> None:
+        """Wake whoever listens, in every process; never raises, waits at most for the timeout."""
+        self._here.tell(topic, ident)
+        message = f"{self._sender} {topic} {ident}"
+        try:
+            await self._engine.ask(lambda: self._engine.client.publish(CHANNEL, message))
+        except EngineAwayError:
+            return
+
+    def listen(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
+        """Call `callback(topic, ident)` for every ring; returns the function that stops it."""
+        return self._here.listen(callback)
+
+    async def run(self) -> None:
+        """Hear what other processes ring, for ever; reconnects with growing, random pauses."""
+        bound = 0.05
+        while True:
+            try:
+                await self._hear()
+            except (RedisError, OSError) as error:
+                if self.subscribed.is_set():
+                    log.warning("the bell is deaf", error=type(error).__name__)
+                    bound = 0.05
+                self.subscribed.clear()
+            await self._sleep(bound * self._random())
+            bound = min(bound * 2, LONGEST_PAUSE)
+
+    async def _hear(self) -> None:
+        """Hear until the line breaks, which raises."""
+        async with aclosing(connect(self._url, timeout=self._timeout)) as client:
+            line = client.pubsub()
+            await line.subscribe(CHANNEL)
+            tested = False
+            while True:
+                message = await line.get_message(timeout=self._silence)
+                if message is not None:
+                    tested = False
+                    self._heard(message)
+                elif tested:
+                    # A connection that only seems to be there: its peer is gone without a word.
+                    raise ConnectionError("no answer to a ping")
+                else:
+                    tested = True
+                    await line.ping()
+
+    def _heard(self, message: dict[str, object]) -> None:
+        if message["type"] == "subscribe":
+            self.subscribed.set()
+        if message["type"] != "message":
+            return
+        sender, topic, ident = f"{message['data']}  ".split(" ", 2)
+        if sender != self._sender:
+            self._here.tell(topic, ident.rstrip())
