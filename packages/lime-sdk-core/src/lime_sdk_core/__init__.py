@@ -1,6 +1,7 @@
-"""What the LIME SDKs share. Install `lime-agents-sdk` or `lime-sites-sdk`; this package is their inside."""
+"""What the LIME SDKs share: install `lime-agents-sdk` or `lime-sites-sdk` instead."""
 
 from lime_sdk_core._drive import AsyncDriver, SyncDriver
+from lime_sdk_core._mount import mount
 from lime_sdk_core._secret import Secret
 from lime_sdk_core.call import call, call_document
 from lime_sdk_core.config import Config, Credential, check_base_url, user_agent
@@ -66,6 +67,7 @@ __all__ = [
     "call",
     "call_document",
     "check_base_url",
+    "mount",
     "segment",
     "user_agent",
 ]

@@ -28,7 +28,8 @@ class AsyncDriver:
 
     Args:
         config: Where LIME is, and how to talk to it.
-        http_client: An `httpx.AsyncClient` to use, for proxies, certificates or tests. It stays open at `aclose`.
+        http_client: An `httpx.AsyncClient` to use, for proxies, certificates or tests. It stays
+            open at `aclose`.
         clock: Monotonic seconds.
         sleep: Waits for some seconds.
         draw: Returns a number in [0, 1), for the jitter of pauses.
@@ -50,7 +51,7 @@ class AsyncDriver:
         self._closed = False
 
     async def run(self, flow: Flow[T]) -> T:
-        """Perform `flow` to its end and return its result. Cancelling ends the flow where it stands.
+        """Perform `flow` to its end and return its result. Cancelling ends it where it stands.
 
         Raises:
             LimeError: What the flow raises.
@@ -62,12 +63,13 @@ class AsyncDriver:
                 answer, failure = None, None
                 try:
                     answer = await self._perform(step)
-                # Thrown below and not here: what went wrong inside must not become the context of what the flow says.
-                except Exception as error:  # noqa: BLE001 - the flow decides which errors it handles
+                # Thrown below and not here: what went wrong inside must not become the context of
+                # what the flow says about it.
+                except Exception as error:  # noqa: BLE001 - the flow decides what it handles
                     failure = error
                 step = flow.send(answer) if failure is None else flow.throw(failure)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic; a Flow[T] returns T
+            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
         finally:
             flow.close()
 
@@ -75,10 +77,12 @@ class AsyncDriver:
     async def stream(
         self, request: Request, *, errors: ErrorTable = DEFAULT_ERRORS
     ) -> AsyncIterator[AsyncStream]:
-        """Open a stream; iterate over it for chunks of bytes. `request.timeout` is the longest silence in seconds.
+        """Open a stream; iterate over it for chunks of bytes.
+
+        `request.timeout` is the longest silence, in seconds. Nothing is retried here.
 
         Raises:
-            LimeError: LIME refused, as `errors` says; nothing is retried here.
+            LimeError: LIME refused, as `errors` says.
             TransportError: There is no connection, or it ended badly or fell silent.
         """
         silence = request.timeout or self.config.timeout
@@ -115,7 +119,8 @@ class AsyncDriver:
         if self._closed:
             raise ClosedError("This client is closed.")
         if self._http is None:
-            from lime_sdk_core._http import AsyncHttp  # noqa: PLC0415 - httpx is dear to import; not every program asks
+            # Late, because httpx is dear to import.
+            from lime_sdk_core._http import AsyncHttp  # noqa: PLC0415 - the reason is above
 
             self._http = AsyncHttp(self.config, self._given)
         return self._http
@@ -126,7 +131,8 @@ class SyncDriver:
 
     Args:
         config: Where LIME is, and how to talk to it.
-        http_client: An `httpx.Client` to use, for proxies, certificates or tests. It stays open at `close`.
+        http_client: An `httpx.Client` to use, for proxies, certificates or tests. It stays
+            open at `close`.
         clock: Monotonic seconds.
         sleep: Waits for some seconds.
         draw: Returns a number in [0, 1), for the jitter of pauses.
@@ -160,11 +166,11 @@ class SyncDriver:
                 answer, failure = None, None
                 try:
                     answer = self._perform(step)
-                except Exception as error:  # noqa: BLE001 - the flow decides which errors it handles
+                except Exception as error:  # noqa: BLE001 - the flow decides what it handles
                     failure = error
                 step = flow.send(answer) if failure is None else flow.throw(failure)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic; a Flow[T] returns T
+            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
         finally:
             flow.close()
 
@@ -172,10 +178,12 @@ class SyncDriver:
     def stream(
         self, request: Request, *, errors: ErrorTable = DEFAULT_ERRORS
     ) -> Iterator[SyncStream]:
-        """Open a stream; iterate over it for chunks of bytes. `request.timeout` is the longest silence in seconds.
+        """Open a stream; iterate over it for chunks of bytes.
+
+        `request.timeout` is the longest silence, in seconds. Nothing is retried here.
 
         Raises:
-            LimeError: LIME refused, as `errors` says; nothing is retried here.
+            LimeError: LIME refused, as `errors` says.
             TransportError: There is no connection, or it ended badly or fell silent.
         """
         silence = request.timeout or self.config.timeout
@@ -217,7 +225,8 @@ class SyncDriver:
             if self._closed:
                 raise ClosedError("This client is closed.")
             if self._http is None:
-                from lime_sdk_core._http import SyncHttp  # noqa: PLC0415 - as above
+                # Late, because httpx is dear to import.
+                from lime_sdk_core._http import SyncHttp  # noqa: PLC0415 - the reason is above
 
                 self._http = SyncHttp(self.config, self._given, self._clock)
             return self._http

@@ -1,7 +1,8 @@
 """The one module that touches httpx.
 
-It is imported when the first request is made, so that importing an SDK stays cheap. No httpx exception leaves it,
-and none stays behind as `__context__`: it would hold the request, whose headers hold the token.
+It is imported when the first request is made, so that importing an SDK stays cheap. No httpx
+exception leaves it, and none stays behind as `__context__`: it would hold the request, whose
+headers hold the token.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from lime_sdk_core._mount import mounted
 from lime_sdk_core.config import Config
 from lime_sdk_core.envelope import check_status, retry_after
 from lime_sdk_core.errors import ConfigurationError, ErrorTable, ProtocolError, TransportError
@@ -44,7 +46,7 @@ def translate(error: Exception, config: Config) -> TransportError:
     reason = next(
         (text for kind, text in _REASONS if isinstance(error, kind)), "the connection failed"
     )
-    # Only what the operating system or the TLS library says: a name that does not resolve, a bad certificate.
+    # Only what the operating system or the TLS library says: an unknown name, a bad certificate.
     said = config.credential.secret.redact(str(error)) if type(error) is httpx.ConnectError else ""
     return TransportError(f"LIME did not answer: {reason}{said and f' ({said})'}.")
 
@@ -111,7 +113,8 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 def _trust_env(config: Config) -> bool:
-    # Proxies from the environment are for other machines: a token on its way to this one must not leave it.
+    # Proxies from the environment are for other machines: a token on its way to this one must not
+    # leave it.
     return not config.is_local
 
 
@@ -127,7 +130,8 @@ class AsyncHttp:
     def __init__(self, config: Config, client: object | None) -> None:
         self._config, self._owned = config, client is None
         if client is None:
-            client = httpx.AsyncClient(trust_env=_trust_env(config))
+            transport = mounted().get(config.base_url)
+            client = httpx.AsyncClient(transport=transport, trust_env=_trust_env(config))
         self._client = _check_kind(client, httpx.AsyncClient)
 
     async def attempt(self, step: Attempt) -> Reply:
@@ -165,8 +169,8 @@ class AsyncHttp:
         if self._owned:
             await self._client.aclose()
 
-    async def _open(self, request: Request, timeout: float) -> httpx.Response:
-        built = self._client.build_request(**_arguments(request, self._config, timeout))
+    async def _open(self, request: Request, seconds: float) -> httpx.Response:
+        built = self._client.build_request(**_arguments(request, self._config, seconds))
         return await self._client.send(built, stream=True, follow_redirects=False)
 
     async def _guard(self, work: Awaitable[T]) -> T:
@@ -205,11 +209,12 @@ class SyncHttp:
     def __init__(self, config: Config, client: object | None, clock: Callable[[], float]) -> None:
         self._config, self._owned, self._clock = config, client is None, clock
         if client is None:
-            client = httpx.Client(trust_env=_trust_env(config))
+            transport = mounted().get(config.base_url)
+            client = httpx.Client(transport=transport, trust_env=_trust_env(config))
         self._client = _check_kind(client, httpx.Client)
 
     def attempt(self, step: Attempt) -> Reply:
-        """Perform one try; time is also checked at each chunk, so that a trickle cannot stretch it."""
+        """Perform one try; time is checked at each chunk, so that a trickle cannot stretch it."""
         return self._guard(lambda: self._exchange(step))
 
     def _exchange(self, step: Attempt) -> Reply:
@@ -244,8 +249,8 @@ class SyncHttp:
         if self._owned:
             self._client.close()
 
-    def _open(self, request: Request, timeout: float) -> httpx.Response:
-        built = self._client.build_request(**_arguments(request, self._config, timeout))
+    def _open(self, request: Request, seconds: float) -> httpx.Response:
+        built = self._client.build_request(**_arguments(request, self._config, seconds))
         return self._client.send(built, stream=True, follow_redirects=False)
 
     def _guard(self, work: Callable[[], T]) -> T:
@@ -276,7 +281,7 @@ class SyncStream:
         return chunk
 
     def abort(self) -> None:
-        """End the stream from another thread: its reader wakes up and gets the end, or `TransportError`.
+        """End the stream from another thread: its reader wakes up to the end or `TransportError`.
 
         Closing a socket does not wake a thread that is reading it; shutting it down does.
         """

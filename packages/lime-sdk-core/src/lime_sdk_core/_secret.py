@@ -10,9 +10,9 @@ from lime_sdk_core.errors import AuthenticationError
 class Secret:
     """Text that shows itself only when asked by name.
 
-    `repr`, `str`, `format` and pickling give nothing away, so a secret may sit in a dataclass, a frame
-    or a log record. The value is one printable ASCII word: anything else would be refused by the
-    HTTP client with an error message that quotes it.
+    `repr`, `str`, `format` and pickling give nothing away, so a secret may sit in a dataclass, a
+    frame or a log record. The value is one printable ASCII word: anything else would be refused by
+    the HTTP client with an error message that quotes it.
     """
 
     __slots__ = ("_value",)
@@ -25,7 +25,7 @@ class Secret:
         """
         if not value or not all("!" <= char <= "~" for char in value):
             raise AuthenticationError(
-                "The token must be one word of printable ASCII characters: is a line break or a space inside it?"
+                "The token must be one word of printable ASCII: no space, no line break."
             )
         self._value = value
 

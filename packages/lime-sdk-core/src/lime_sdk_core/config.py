@@ -59,8 +59,8 @@ class Config:
         product: str,
         version: str,
         header: str,
-        token_env: str,
-        token_argument: str,
+        credential_env: str,
+        credential_argument: str,
         token: str | None,
         base_url: str | None,
         timeout: float = DEFAULT_TIMEOUT,
@@ -68,17 +68,17 @@ class Config:
         allow_insecure_http: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> Config:
-        """Make a configuration from arguments, and from the environment where an argument is missing.
+        """Make a configuration from arguments, or the environment where one is missing.
 
         Args:
             product: Name in the `User-Agent`.
             version: Version in the `User-Agent`.
             header: The header that carries the token.
-            token_env: Environment variable of the token.
-            token_argument: How the caller names the token in its own constructor, for the error message.
-            token: The token, or `None` to read `token_env`.
-            base_url: The API base, or `None` to read `LIME_API_BASE`. There is no default: a secret must not go to a
-                host that nobody chose.
+            credential_env: Environment variable of the token.
+            credential_argument: What the SDK's constructor calls the token, for the error message.
+            token: The token, or `None` to read `credential_env`.
+            base_url: The API base, or `None` to read `LIME_API_BASE`. There is no default: a secret
+                must not go to a host that nobody chose.
             timeout: Seconds for one call; above 0.
             max_retries: Repetitions of an idempotent call; 0 or more.
             allow_insecure_http: Send the token over plain http to hosts other than this machine
@@ -90,10 +90,10 @@ class Config:
             ConfigurationError: Something else is missing or impossible.
         """
         env = os.environ if environ is None else environ
-        found_token = (token or env.get(token_env, "")).strip()
+        found_token = (token or env.get(credential_env, "")).strip()
         if not found_token:
             raise AuthenticationError(
-                f"There is no token: pass {token_argument}= or set {token_env}."
+                f"There is no token: pass {credential_argument}= or set {credential_env}."
             )
         found_base = (base_url or env.get(BASE_URL_ENV, "")).strip()
         if not found_base:
@@ -124,8 +124,8 @@ def check_base_url(url: str, *, allow_insecure_http: bool = False) -> str:
     """Return `url` without trailing slashes if a token may be sent there.
 
     Raises:
-        ConfigurationError: It is not an absolute http(s) URL, holds credentials, a query or a fragment, or would
-            carry the token in clear text to another machine.
+        ConfigurationError: It is not an absolute http(s) URL, holds credentials, a query or a
+            fragment, or would carry the token in clear text to another machine.
     """
     try:
         parts = urlsplit(url)
@@ -143,8 +143,8 @@ def check_base_url(url: str, *, allow_insecure_http: bool = False) -> str:
         )
     if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(host)):
         raise ConfigurationError(
-            f"The API base is plain http and {host} is another machine: the token would travel in clear text. "
-            f"Use https, or set {ALLOW_INSECURE_ENV}=1 on a network that you trust."
+            f"The API base is plain http and {host} is another machine: the token would travel in "
+            f"clear text. Use https, or set {ALLOW_INSECURE_ENV}=1 on a network that you trust."
         )
     return url.rstrip("/")
 

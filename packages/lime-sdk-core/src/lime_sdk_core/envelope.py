@@ -1,4 +1,4 @@
-"""Reading an answer: the envelope of protocol section 1. Any bytes give a value or a typed error."""
+"""Reading an answer (protocol section 1): any bytes give a value or a typed error."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def unwrap(reply: Reply, errors: ErrorTable) -> object:
 
 
 def check_status(reply: Reply, errors: ErrorTable, *, accept: tuple[int, ...] = ()) -> Reply:
-    """Return `reply` if it is a success (2xx) or one of `accept`, for documents without an envelope.
+    """Return `reply` if it is a success (2xx) or one of `accept`: for documents without envelope.
 
     Raises:
         LimeError: As `unwrap` does.
@@ -69,7 +69,7 @@ def as_model(model: type[Model]) -> Callable[[object], Model]:
             wrong = sorted(
                 {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
             )
-        # Raised outside `except`, because a pydantic error quotes the input and would stay in `__context__`.
+        # Raised outside `except`: pydantic's error quotes its input and would be its `__context__`.
         raise ProtocolError(
             f"LIME's answer does not fit {model.__name__.lstrip('_')}: {', '.join(wrong)}"
         )
@@ -80,8 +80,8 @@ def as_model(model: type[Model]) -> Callable[[object], Model]:
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Return the seconds that `Retry-After` asks for, or `None` if it is absent or unreadable.
 
-    RFC 9110, section 10.2.3: either a number of seconds or an HTTP date, which is compared with the `Date` of the same
-    answer where there is one (the server's clock on both sides), else with `now`.
+    RFC 9110, section 10.2.3: either a number of seconds or an HTTP date. A date is compared with
+    the `Date` of the same answer (the server's clock on both sides), or without one with `now`.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -152,9 +152,9 @@ def _bare(status: int) -> str:
 
 def _unexpected(reply: Reply) -> LimeError:
     if 300 <= reply.status < 400:
-        why = "a redirect, which is never followed because the token would travel along: check the API base"
+        why = "a redirect, which is not followed: the token would travel along. Check the API base"
     else:
-        why = "no LIME envelope: check the API base"
+        why = "no LIME envelope. Check the API base"
     return ProtocolError(
         f"HTTP {reply.status} with {why}.",
         http_status=reply.status,

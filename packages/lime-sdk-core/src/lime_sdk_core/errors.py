@@ -27,7 +27,7 @@ class LimeError(Exception):
         code: LIME's own code (`UPPER_SNAKE`), or `None` where the failure arose on this side.
         http_status: HTTP status of the answer, or `None` where there was none.
         detail: LIME's `detail` object, or `None`.
-        request_id: The answer's `X-Request-Id`: what an operator needs to find the request in a log.
+        request_id: The answer's `X-Request-Id`: how an operator finds the request in a log.
         retry_after: Seconds to wait before another try, or `None` where LIME did not say.
     """
 

@@ -42,7 +42,7 @@ class Request(_Options):
 
     Attributes:
         method: HTTP method in capitals.
-        path: Begins with `/` and is relative to the API base; its parts are quoted already (`segment`).
+        path: Begins with `/`, is relative to the API base, and its parts are quoted (`segment`).
         json: Body, or `None` for a request without one.
         params: Query parameters, not quoted yet.
         headers: Further headers; names in lower case.

@@ -1,0 +1,31 @@
+"""The pytest plugin of lime-agents-sdk: the fixture `fake_lime_for_agents`.
+
+A package of its own, and almost empty, because pytest imports it at every start, also for test
+suites that never use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lime_agents.testing import FakeLime
+
+
+@pytest.fixture
+def fake_lime_for_agents(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLime]:
+    """A fake LIME that agents made during this test talk to.
+
+    `LIME_API_BASE` and `LIME_AGENT_TOKEN` name it, so a program's own `LimeAgent()` needs no change.
+    """
+    # Late, as the package's docstring says.
+    from lime_agents.testing import FakeLime  # noqa: PLC0415 - the reason is above
+
+    fake = FakeLime()
+    monkeypatch.setenv("LIME_API_BASE", fake.base_url)
+    monkeypatch.setenv("LIME_AGENT_TOKEN", fake.agent_token)
+    with fake.mounted():
+        yield fake
