@@ -14,6 +14,8 @@ from lime_server.core.errors import (
     Unavailable,
 )
 from lime_server.core.ids import new_id
+from lime_server.core.names import display_name as clean_name
+from lime_server.core.names import optional_text
 from lime_server.core.ports import TokenHash
 from lime_server.core.tokens import Token, TokenKind
 
@@ -81,15 +83,15 @@ class Agents:
     ) -> tuple[Agent, Token]:
         """Make an agent; the token is returned once and never again.
 
-        Raises NotFound if `owner_id` is nobody's.
+        Raises InvalidInput for a text that is none, NotFound if `owner_id` is nobody's.
         """
         now = self._clock.now()
         agent = Agent(
             agent_id=new_id(now),
             owner_id=owner_id,
-            display_name=display_name,
-            description=description,
-            avatar_url=avatar_url,
+            display_name=clean_name(display_name),
+            description=optional_text(description, "description"),
+            avatar_url=optional_text(avatar_url, "avatar_url"),
             active=True,
             created_at=now,
             owner_suspended=False,

@@ -14,6 +14,8 @@ from lime_server.core.errors import (
     Unavailable,
 )
 from lime_server.core.ids import new_id
+from lime_server.core.names import display_name as clean_name
+from lime_server.core.names import domain_name
 from lime_server.core.ports import TokenHash
 from lime_server.core.tokens import Token, TokenKind
 
@@ -64,14 +66,15 @@ class Sites:
     ) -> tuple[Site, Token]:
         """Make a site; the token is returned once and never again.
 
-        Its domain is a claim until it is proven. Raises NotFound if `owner_id` is nobody's.
+        Its domain is a claim until it is proven. Raises InvalidInput for a name or domain that is
+        none, NotFound if `owner_id` is nobody's.
         """
         now = self._clock.now()
         site = Site(
             site_id=new_id(now),
             owner_id=owner_id,
-            display_name=display_name,
-            domain=domain,
+            display_name=clean_name(display_name),
+            domain=None if domain is None else domain_name(domain),
             domain_verified=False,
             suspended=False,
             created_at=now,

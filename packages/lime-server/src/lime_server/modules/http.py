@@ -1,0 +1,107 @@
+"""What the routes of every module share: credentials, envelopes, and how both are documented."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi import Response
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel, Field, PlainSerializer
+
+from lime_server.core.errors import DomainError
+
+T = TypeVar("T")
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with a `Z`, to the microsecond if there is one (protocol section 1)."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Timestamp = Annotated[datetime, PlainSerializer(timestamp, return_type=str)]
+
+agent_token = APIKeyHeader(
+    name="X-Agent-Token", scheme_name="AgentToken", auto_error=False, description="`at_…`"
+)
+site_token = APIKeyHeader(
+    name="X-Site-Token", scheme_name="SiteToken", auto_error=False, description="`st_…`"
+)
+
+
+class Envelope(BaseModel, Generic[T]):
+    """A success (protocol section 1)."""
+
+    ok: Literal[True] = True
+    data: T
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: Annotated[str, Field(description="UPPER_SNAKE, for programs.")]
+    message: Annotated[str, Field(description="For a human.")]
+    detail: dict[str, Any] | None = None
+
+
+class ErrorEnvelope(BaseModel):
+    """A failure (protocol section 1)."""
+
+    ok: Literal[False] = False
+    error: ErrorBody
+
+
+def success(data: BaseModel, *, status: int = 200, cacheable: bool = False) -> Response:
+    """`data` in its envelope. Nothing of ours may be kept by a cache unless said otherwise."""
+    headers = {} if cacheable else {"Cache-Control": "no-store"}
+    body = b'{"ok":true,"data":' + data.model_dump_json().encode() + b"}"
+    return Response(body, status, headers, media_type="application/json")
+
+
+REQUEST_ID_HEADER = {
+    "X-Request-Id": {
+        "description": "Names this request in our logs; the caller's own if it sent a sane one.",
+        "schema": {"type": "string"},
+    }
+}
+RETRY_AFTER_HEADER = {
+    "Retry-After": {
+        "description": "Seconds after which it is worth trying again.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
+
+def fails_with(*errors: type[DomainError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can fail like this, for OpenAPI.
+
+    Several errors of one status are told apart by their code.
+    """
+    by_status: dict[int | str, list[type[DomainError]]] = {}
+    for error in errors:
+        by_status.setdefault(error.status, []).append(error)
+    return {status: _response(group) for status, group in sorted(by_status.items(), key=str)}
+
+
+def _response(errors: Sequence[type[DomainError]]) -> dict[str, Any]:
+    retry = RETRY_AFTER_HEADER if errors[0].status in {429, 503} else {}
+    return {
+        "model": ErrorEnvelope,
+        "description": " or ".join(f"`{error.code}`" for error in errors),
+        "headers": REQUEST_ID_HEADER | retry,
+        "content": {
+            "application/json": {
+                "examples": {error.code: {"value": _example(error)} for error in errors}
+            }
+        },
+    }
+
+
+def _example(error: type[DomainError]) -> dict[str, object]:
+    return {"ok": False, "error": {"code": error.code, "message": error.default_message}}
+
+
+def succeeds_with(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` entry of a success, with the headers every response carries."""
+    return {status: {"description": description, "headers": REQUEST_ID_HEADER}}
+
+

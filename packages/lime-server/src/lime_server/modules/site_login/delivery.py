@@ -1,0 +1,244 @@
+"""The hub: one look into the database serves every stream of this process (protocol section 5).
+
+Whoever waits registers first, then reads: nothing falls between. A ring says where to look; a slow
+poll, one for the whole process, covers rings that were lost. An idle stream holds no connection.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from logging import getLogger
+
+from lime_server.core.clock import Clock
+from lime_server.core.errors import Unavailable
+from lime_server.core.ports import Wakeup
+from lime_server.modules.site_login.model import DueEvent
+from lime_server.modules.site_login.ports import TOPIC, EventStore, SiteStanding, Tally
+from lime_server.modules.site_login.seat import BATCH, Ending, Seat
+
+_log = getLogger(__name__)
+
+OVERLAP = timedelta(seconds=30)
+"""How far a poll looks back beyond the last one: longer than a transaction takes to commit, and than
+the clocks of two servers differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTiming:
+    """What the operator chose; seconds."""
+
+    poll_interval: float
+    lease: timedelta
+
+
+class Delivery:
+    """Gives events to the streams of connected sites, and wakes those who wait for one request."""
+
+    def __init__(
+        self,
+        *,
+        events: EventStore,
+        standing: SiteStanding,
+        bell: Wakeup,
+        tally: Tally,
+        clock: Clock,
+        timing: DeliveryTiming,
+    ) -> None:
+        """Put the parts together; nothing is delivered before `run` runs."""
+        self._events = events
+        self._standing = standing
+        self._bell = bell
+        self._tally = tally
+        self._clock = clock
+        self._timing = timing
+        self._seats: dict[str, list[Seat]] = {}
+        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._rung: set[str] = set()  # event ids that somebody rang for
+        self._dirty: set[str] = set()  # sites to look at in the next round
+        self._work = asyncio.Event()
+        self._turn = 0
+        self._polled_at: datetime | None = None
+        self._draining = False
+
+    # What streams and waiters use
+
+    @contextmanager
+    def seat(self, site_id: str, consumer: str | None) -> Iterator[Seat]:
+        """A place for one stream of this site. With `consumer` it shares the work with the others."""
+        seat = Seat(site_id, consumer, since=self._clock.now())
+        if self._draining:
+            seat.end(Ending.GOAWAY)
+        self._seats.setdefault(site_id, []).append(seat)
+        self._tally.streams(+1)
+        self.look_at(site_id)
+        try:
+            yield seat
+        finally:
+            self._tally.streams(-1)
+            self._seats[site_id].remove(seat)
+            if not self._seats[site_id]:
+                del self._seats[site_id]
+
+    @contextmanager
+    def watching(self, request_id: str) -> Iterator[asyncio.Event]:
+        """Within the context, what it gives is set whenever the request may have been decided."""
+        rung = asyncio.Event()
+        waiters = self._waiters.setdefault(request_id, set())
+        waiters.add(rung)
+        try:
+            yield rung
+        finally:
+            waiters.discard(rung)
+            if not waiters:
+                self._waiters.pop(request_id, None)
+
+    def look_at(self, site_id: str) -> None:
+        """There may be something for this site, or room for more."""
+        self._dirty.add(site_id)
+        self._work.set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._draining
+
+    def drain(self) -> None:
+        """End every stream with `goaway`, now and from now on, and send every waiter home."""
+        self._draining = True
+        for seat in self._all_seats():
+            seat.end(Ending.GOAWAY)
+        for waiters in self._waiters.values():
+            _set_all(waiters)
+
+    # The loop behind them
+
+    async def run(self) -> None:
+        """Deliver until cancelled. Survives an absent database; there must be one per process."""
+        stop_listening = self._bell.listen(self._heard)
+        loop = asyncio.get_running_loop()
+        next_poll = loop.time()
+        try:
+            while True:
+                try:
+                    if loop.time() >= next_poll:
+                        # Stamped before the attempt: a failing database is asked once per interval.
+                        next_poll = loop.time() + self._timing.poll_interval
+                        await self.poll()
+                    await self.serve_rung()
+                except Unavailable as error:
+                    _log.warning("events cannot be read: %s", error)
+                except Exception:
+                    _log.exception("a round of deliveries failed")
+                await self._wait_until(next_poll)
+        finally:
+            stop_listening()
+
+    async def _wait_until(self, next_poll: float) -> None:
+        try:
+            async with asyncio.timeout_at(next_poll):
+                await self._work.wait()
+        except TimeoutError:
+            return
+
+    def _heard(self, topic: str, ident: str) -> None:
+        if topic != TOPIC:
+            return
+        site_id, _, request_id = ident.partition("/")
+        if site_id in self._seats:
+            self._rung.add(request_id)
+            self.look_at(site_id)
+        _set_all(self._waiters.get(request_id, ()))
+
+    async def serve_rung(self) -> None:
+        """One round for those that somebody rang for, and for streams that are new."""
+        self._work.clear()
+        dirty, self._dirty = self._dirty & self._seats.keys(), set()
+        rung, self._rung = self._rung, set()
+        now = self._clock.now()
+        fresh = [s for s in self._seats_of(dirty) if s.consumer is None and s.resuming]
+        if fresh:
+            sites = {seat.site_id for seat in fresh}
+            self._show(await self._events.recent(sites, now=now, since=now - OVERLAP))
+            for seat in fresh:
+                seat.resuming = False
+        if rung and any(seat.consumer is None for seat in self._seats_of(dirty)):
+            self._show(await self._events.named(rung, now=now))
+        await self._lease(dirty, now)
+
+    async def poll(self) -> None:
+        """One round for every connected site and every waiter, whatever was rung."""
+        now = self._clock.now()
+        for site_id in await self._standing.suspended(self._seats.keys()) if self._seats else ():
+            for seat in self._seats.get(site_id, ()):
+                seat.end(Ending.SUSPENDED)
+        if self._waiters:
+            for request_id in await self._events.decided(self._waiters.keys()):
+                _set_all(self._waiters.get(request_id, ()))
+        readers = {seat.site_id for seat in self._all_seats() if seat.consumer is None}
+        if readers:
+            since = (self._polled_at or now) - OVERLAP
+            self._show(await self._events.recent(readers, now=now, since=since))
+        await self._lease(self._seats.keys(), now)
+        self._polled_at = now
+
+    # Handing out
+
+    def _show(self, events: Iterable[DueEvent]) -> None:
+        now = self._clock.now()
+        for due in events:
+            if not due.may_be_sent(now):
+                continue
+            for seat in self._seats.get(due.event.site_id, ()):
+                if seat.consumer is None:
+                    seat.show(due)
+
+    async def _lease(self, site_ids: Collection[str], now: datetime) -> None:
+        takers = {site_id: seat for site_id in site_ids if (seat := self._taker(site_id))}
+        if not takers:
+            return
+        leased = await self._events.lease(
+            {site_id: str(seat.consumer) for site_id, seat in takers.items()},
+            resuming={site_id for site_id, seat in takers.items() if seat.resuming},
+            now=now,
+            until=now + self._timing.lease,
+            limit=BATCH,
+        )
+        count = Counter(due.event.site_id for due in leased)
+        for due in leased:
+            if due.may_be_sent(now):
+                takers[due.event.site_id].offer(due)
+        for site_id, seat in takers.items():
+            seat.resuming = False
+            if count[site_id]:
+                self._turn += 1
+                seat.turn = self._turn
+            # A full batch may not be all there is, and another new stream wants its own leases back.
+            if count[site_id] == BATCH or self._has_resuming(site_id):
+                self.look_at(site_id)
+
+    def _taker(self, site_id: str) -> Seat | None:
+        """The stream of this site whose turn it is: a new one first, then the longest without work."""
+        sharing = [seat for seat in self._seats.get(site_id, ()) if seat.consumer]
+        ready = [seat for seat in sharing if seat.has_room]
+        if not ready:
+            # Whoever has room first asks again.
+            for seat in sharing:
+                seat.more = True
+        return min(ready, key=lambda s: (not s.resuming, len(s.queue), s.turn), default=None)
+
+    def _has_resuming(self, site_id: str) -> bool:
+        return any(s.consumer and s.resuming and s.has_room for s in self._seats.get(site_id, ()))
+
+    def _all_seats(self) -> list[Seat]:
+        return self._seats_of(self._seats)
+
+    def _seats_of(self, site_ids: Iterable[str]) -> list[Seat]:
+        return [seat for site_id in site_ids for seat in self._seats.get(site_id, ())]
+
+
+def _set_all(waiters: Iterable[asyncio.Event]) -> None:
+    for rung in waiters:
+        rung.set()

@@ -1,0 +1,135 @@
+"""What the site login needs from outside."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from lime_server.modules.site_login.model import DueEvent, Event, KnownLogin, Login
+
+TOPIC = "site-login"
+"""What is rung when a login request was decided; the ident is `site id/request id`."""
+
+
+class LoginStore(Protocol):
+    """Where login requests are kept. Everything may raise `core.errors.Unavailable`."""
+
+    async def add(self, login: Login) -> None:
+        """Keep a new request."""
+        ...
+
+    async def find(self, request_id: str) -> KnownLogin | None:
+        """The request as it was last written; `Login.at` says how it stands now."""
+        ...
+
+    async def decide(self, old: Login, new: Login, event: Event) -> bool:
+        """Replace `old` by `new` and keep `event`, both or neither, and durably.
+
+        False, with nothing written, if somebody was faster or `old` expired before
+        `new.decided_at`.
+        """
+        ...
+
+    async def expire(self, now: datetime, *, deliver_until: datetime, limit: int) -> list[Event]:
+        """Expire at most `limit` requests that are due, each with its event; returns the events.
+
+        Safe with many servers at once: each request is expired by one of them.
+        """
+        ...
+
+    async def prune(self, now: datetime, *, finished_before: datetime, limit: int) -> int:
+        """Delete at most `limit` requests that expired before `finished_before`, and as many events
+        that can no longer be sent at `now`; returns how many rows went.
+        """
+        ...
+
+
+class EventStore(Protocol):
+    """Events on their way. Everything may raise `core.errors.Unavailable`."""
+
+    async def lease(
+        self,
+        consumers: Mapping[str, str],
+        *,
+        resuming: Collection[str],
+        now: datetime,
+        until: datetime,
+        limit: int,
+    ) -> list[DueEvent]:
+        """Lease due events, at most `limit` for each site, oldest first.
+
+        `consumers` maps a site id to the consumer that is to get them. Due is what is not
+        acknowledged, not past its delivery window, and not leased to anyone else after `now`. For
+        sites in `resuming` the consumer's own running leases are due too: its stream is new, so what
+        the last one carried may not have arrived.
+        """
+        ...
+
+    async def recent(
+        self, site_ids: Collection[str], *, now: datetime, since: datetime
+    ) -> list[DueEvent]:
+        """Every event of these sites that can be sent at `now`, oldest first: those not acknowledged,
+        and the acknowledged ones made at `since` or later. Leases nothing.
+        """
+        ...
+
+    async def named(self, event_ids: Collection[str], *, now: datetime) -> list[DueEvent]:
+        """Those events that can be sent at `now`, acknowledged or not. Leases nothing."""
+        ...
+
+    async def acknowledge(self, site_id: str, event_ids: Sequence[str], now: datetime) -> int:
+        """Note that the site has these events; its approved requests become DELIVERED.
+
+        Ids that are unknown, or another site's, change nothing. Returns how many requests became
+        DELIVERED.
+        """
+        ...
+
+    async def decided(self, request_ids: Collection[str]) -> set[str]:
+        """Those requests that are no longer written as PENDING, or no longer there."""
+        ...
+
+
+class SiteStanding(Protocol):
+    """Says which sites may no longer be served."""
+
+    async def suspended(self, site_ids: Collection[str]) -> set[str]:
+        """Those of `site_ids` that are suspended, or no longer there."""
+        ...
+
+
+class Rung(Protocol):
+    """Something to wait on."""
+
+    async def wait(self) -> object:
+        """Return once it is set."""
+        ...
+
+    def clear(self) -> None:
+        """Forget that it was set."""
+        ...
+
+
+class Watch(Protocol):
+    """Tells one waiter about one request."""
+
+    def watching(self, request_id: str) -> AbstractContextManager[Rung]:
+        """Within the context, what it gives is set whenever the request may have been decided."""
+        ...
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop, so that nobody should wait any longer."""
+        ...
+
+
+class Tally(Protocol):
+    """Counts for operators."""
+
+    def login(self, outcome: str, count: int = 1) -> None:
+        """Login requests that were created, approved, denied, expired or delivered."""
+        ...
+
+    def streams(self, change: int) -> None:
+        """Event streams opened (+1) and closed (-1)."""
+        ...

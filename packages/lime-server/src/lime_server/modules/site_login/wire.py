@@ -1,0 +1,190 @@
+"""What travels: strict about what comes in, complete in what goes out (protocol sections 3 and 5)."""
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lime_server.foundation.sites import Site
+from lime_server.modules.http import Timestamp
+from lime_server.modules.site_login.model import Event, KnownLogin, Login, State
+from lime_server.modules.site_login.service import MAX_REDIRECT_URL
+
+MAX_IDS = 1000
+"""Events acknowledged at once: more than a stream carries between two heartbeats."""
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class CreateBody(_Input):
+    """What a site may say about the login it asks for."""
+
+    redirect_url: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_REDIRECT_URL,
+            description="Handed back with the event: where the site wants its user to go on. https, "
+            "or http on loopback.",
+        ),
+    ] = None
+
+
+class ApproveBody(_Input):
+    """An agent's proof of work."""
+
+    pow_nonce: Annotated[
+        str | None, Field(description="Printable ASCII, at most 64 bytes; required.")
+    ] = None
+
+
+class DenyBody(_Input):
+    """Nothing needs to be said to refuse."""
+
+
+class AckBody(_Input):
+    """Events that a site has handled."""
+
+    ids: Annotated[
+        list[Annotated[str, Field(max_length=64)]],
+        Field(max_length=MAX_IDS, description="The `id:` of each frame, or the passport's `jti`."),
+    ]
+
+
+class CreatedLogin(BaseModel):
+    """A login request, as its site learns of it."""
+
+    login_request_id: str
+    site_id: str
+    status: State
+    expires_at: Timestamp
+
+    @classmethod
+    def of(cls, login: Login) -> Self:
+        """What the site is told about its new request."""
+        return cls(
+            login_request_id=login.request_id,
+            site_id=login.site_id,
+            status=login.state,
+            expires_at=login.expires_at,
+        )
+
+
+class LoginStatus(CreatedLogin):
+    """A login request, as its site sees it later."""
+
+    redirect_url: str | None
+    approved_agent_id: str | None
+    agent_passport_jwt: Annotated[
+        str | None,
+        Field(
+            description="Only with `?wait=`, and only while the login is approved and can be used; "
+            "made for this answer."
+        ),
+    ]
+
+    @classmethod
+    def now(cls, login: Login, passport: str | None) -> Self:
+        """What the site is told about its request."""
+        return cls(
+            login_request_id=login.request_id,
+            site_id=login.site_id,
+            status=login.state,
+            expires_at=login.expires_at,
+            redirect_url=login.redirect_url,
+            approved_agent_id=login.agent_id if login.is_approved else None,
+            agent_passport_jwt=passport,
+        )
+
+
+class WhichSite(BaseModel):
+    """For whom an agent would let itself in."""
+
+    site_id: str
+    display_name: str
+    domain: str | None
+    domain_verified: bool
+
+    @classmethod
+    def of(cls, site: Site) -> Self:
+        """What anyone may know about a site."""
+        return cls(
+            site_id=site.site_id,
+            display_name=site.display_name,
+            domain=site.domain,
+            domain_verified=site.domain_verified,
+        )
+
+
+class Puzzle(BaseModel):
+    """What an agent has to solve, and for whom."""
+
+    pow_challenge: str
+    pow_difficulty: Annotated[int, Field(description="Leading zero bits.")]
+    pow_algorithm: Literal["sha256"]
+    expires_at: Timestamp
+    site: WhichSite
+
+    @classmethod
+    def of(cls, known: KnownLogin) -> Self:
+        """The puzzle of a pending request."""
+        return cls(
+            pow_challenge=known.login.challenge,
+            pow_difficulty=known.login.difficulty,
+            pow_algorithm="sha256",
+            expires_at=known.login.expires_at,
+            site=WhichSite.of(known.site),
+        )
+
+
+class Decision(BaseModel):
+    """A login request, as the agent that decided it sees it."""
+
+    request_id: str
+    site_id: str
+    status: State
+    expires_at: Timestamp
+    approved_agent_id: str | None
+
+    @classmethod
+    def of(cls, login: Login) -> Self:
+        """What the agent is told about what it decided."""
+        return cls(
+            request_id=login.request_id,
+            site_id=login.site_id,
+            status=login.state,
+            expires_at=login.expires_at,
+            approved_agent_id=login.agent_id if login.is_approved else None,
+        )
+
+
+class Acknowledged(BaseModel):
+    """Nothing: to say which ids were known would tell one site about another's."""
+
+
+# Frames: one data line each, ended by LF; clients in the wild read no other form.
+
+
+def _frame(event_id: str | None, data: dict[str, object]) -> bytes:
+    head = "" if event_id is None else f"id: {event_id}\n"
+    return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+KEEPALIVE = _frame(None, {"type": "keepalive"})
+GOAWAY = _frame(None, {"type": "goaway"})
+
+
+def error_frame(code: str, message: str) -> bytes:
+    """Why the stream is about to end."""
+    return _frame(None, {"type": "error", "code": code, "message": message})
+
+
+def event_frame(event: Event, passport: str | None) -> bytes:
+    """What became of a login request; `passport` goes with an approval and nothing else."""
+    data: dict[str, object] = {"type": event.kind.value, "login_request_id": event.request_id}
+    if passport is not None:
+        data["agent_passport_jwt"] = passport
+        if event.redirect_url is not None:
+            data["redirect_url"] = event.redirect_url
+    return _frame(event.event_id, data)
