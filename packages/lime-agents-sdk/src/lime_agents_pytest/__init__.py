@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def fake_lime_for_agents(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLime]:
     """A fake LIME that agents made during this test talk to.
 
-    `LIME_API_BASE` and `LIME_AGENT_TOKEN` name it, so a program's own `LimeAgent()` needs no change.
+    `LIME_API_BASE` and `LIME_AGENT_TOKEN` name it: a program's own `LimeAgent()` works as it is.
     """
     # Late, as the package's docstring says.
     from lime_agents.testing import FakeLime  # noqa: PLC0415 - the reason is above
