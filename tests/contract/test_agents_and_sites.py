@@ -1,7 +1,8 @@
 """Protocol section 7: what an agent and a site can learn about themselves."""
 
-from tests.contract.promises import promise
 from tests.support.deployment import Deployment
+
+from tests.contract.promises import promise
 from tests.support.wire import Wire, data
 
 

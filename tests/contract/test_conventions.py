@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from tests.support.deployment import Deployment
 
 from tests.contract.promises import promise
-from tests.support.deployment import Deployment
 from tests.support.server import ServeServer
 from tests.support.tokens import parts
 from tests.support.wire import Agent, Site, Wire, data, refusal

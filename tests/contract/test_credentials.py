@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.contract.promises import promise
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, eventually
 from tests.support.relay import Relay
 from tests.support.wire import Agent, Site, Wire, data, refusal
 
@@ -218,7 +218,7 @@ def test_a_silent_credential_store_opens_no_door(
             assert refusal(answer) == (503, "SITE_TOKEN_AUTH_UNAVAILABLE")
         relay.mend()
         if known:
-            deployment.eventually(
+            eventually(
                 lambda: (
                     wire.http.get("/foundation/sites/me", headers=site.headers).status_code == 200
                 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.contract.promises import promise
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, eventually
 from tests.support.relay import Relay
 from tests.support.server import ServeServer
 from tests.support.tokens import parts, read
@@ -241,9 +241,9 @@ def test_without_redis_logins_complete_and_readiness_says_degraded(
                 frame = stream.of(request_id)
                 data(wire.acknowledge(site, frame.id or ""))
                 assert data(wire.view(site, request_id))["status"] == "DELIVERED"
-            deployment.eventually(lambda: _readiness(wire, server) == (200, "degraded"))
+            eventually(lambda: _readiness(wire, server) == (200, "degraded"))
             relay.mend()
-            deployment.eventually(lambda: _readiness(wire, server) == (200, "ok"))
+            eventually(lambda: _readiness(wire, server) == (200, "ok"))
             assert stream.of(wire.login(agent, site)).type == "approved"
 
 

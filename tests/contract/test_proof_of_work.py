@@ -4,9 +4,9 @@ import hashlib
 import re
 from pathlib import Path
 
-import lime_agents
 import pytest
 
+import lime_agents
 from tests.contract.promises import promise
 from tests.support.stub import Stub, ok
 from tests.support.wire import Agent, Site, Wire, data, nonces, refusal, solve, zero_bits

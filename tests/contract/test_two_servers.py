@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 import httpx
+from tests.support.deployment import Deployment
 
 from tests.contract.promises import promise
-from tests.support.deployment import Deployment
 from tests.support.tokens import read
 from tests.support.wire import Agent, Site, data, solve
 

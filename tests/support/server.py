@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -175,10 +176,8 @@ class LimeServer:
     def _gone(self) -> None:
         # Whoever it started and did not take along ends here: they share its process group.
         process = self._running()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process = None
         self.running.remove(self)
 

@@ -1,0 +1,136 @@
+"""The servers that the contract suite talks to, and the people who use them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.deployment import Deployment, Engines
+from tests.support.engines import REDIS_VARIABLE, Databases, claim_redis
+from tests.support.server import DevServer, LimeServer, ServeServer
+from tests.support.wire import Agent, Site, Wire
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "promise(*ids): the promises of the manifest that this test checks"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None] | Any:
+    """A failing test says what its servers said."""
+    report = yield
+    if report.failed:
+        for server in LimeServer.running:
+            report.sections.append((f"lime-server {server.name}", server.tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def contract_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the suite's servers keep their logs."""
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    contract_folder: Path, databases: Databases, session_redis_url: str
+) -> Iterator[Deployment]:
+    """The database and Redis that most tests share."""
+    with databases.fresh() as database_url:
+        yield Deployment(contract_folder, Engines(database_url, session_redis_url), databases)
+
+
+@pytest.fixture
+def own_deployment(
+    tmp_path: Path, postgres_url: str, redis_url: str, databases: Databases
+) -> Deployment:
+    """A database and a Redis of this test's own."""
+    return Deployment(tmp_path, Engines(postgres_url, redis_url), databases)
+
+
+@pytest.fixture(scope="session")
+def server(deployment: Deployment) -> Iterator[ServeServer]:
+    """A server with the usual timings."""
+    with deployment.server("usual") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def wire(server: ServeServer) -> Iterator[Wire]:
+    """The wire to it."""
+    with Wire(server.api_base) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def plain_wire(deployment: Deployment) -> Iterator[Wire]:
+    """The wire to a server on which nothing was set that need not be."""
+    with deployment.plain_server("plain") as server, Wire(server.api_base) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def brisk_wire(deployment: Deployment) -> Iterator[Wire]:
+    """The wire to a server whose heartbeats, leases and windows take no patience."""
+    settings = {
+        "LIME_KEEPALIVE_INTERVAL": "0.2",
+        "LIME_DELIVERY_LEASE": "0.5",
+        "LIME_DELIVERY_WINDOW": "3",
+        "LIME_POLL_INTERVAL": "0.1",
+        "LIME_SWEEP_INTERVAL": "0.2",
+    }
+    with deployment.server("brisk", **settings) as server, Wire(server.api_base) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def hasty_wire(deployment: Deployment) -> Iterator[Wire]:
+    """The wire to a server whose requests expire after a second."""
+    settings = {"LIME_LOGIN_LIFETIME": "1", "LIME_SWEEP_INTERVAL": "0.1"}
+    with deployment.server("hasty", **settings) as server, Wire(server.api_base) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def dev(contract_folder: Path) -> Iterator[DevServer]:
+    """`lime-server dev`, with its own engines, as a newcomer starts it."""
+    with DevServer(contract_folder) as server:
+        yield server
+
+
+@pytest.fixture
+def agent(deployment: Deployment) -> Agent:
+    """An agent."""
+    return deployment.agent()
+
+
+@pytest.fixture
+def other_agent(deployment: Deployment) -> Agent:
+    """Another one."""
+    return deployment.agent()
+
+
+@pytest.fixture
+def site(deployment: Deployment) -> Site:
+    """A site that nobody else uses, so that every event on its streams is this test's."""
+    return deployment.site()
+
+
+@pytest.fixture
+def other_site(deployment: Deployment) -> Site:
+    """Another one."""
+    return deployment.site()
+
+
+@pytest.fixture(scope="session")
+def session_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A logical Redis database for the whole session."""
+    given = os.environ.get(REDIS_VARIABLE)
+    client, url = claim_redis(given or request.getfixturevalue("embedded_engines").redis_url)
+    with client:
+        yield url
+        client.flushdb()

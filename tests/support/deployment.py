@@ -1,0 +1,235 @@
+"""One database, one Redis, and whatever runs on them: the servers, accounts and accidents of the contract suite."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+
+from tests.support.engines import Databases
+from tests.support.relay import Address, Relay
+from tests.support.server import PortReservation, ServeServer, new_master_key, run_command
+from tests.support.wire import Agent, Owner, Site
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+_PAUSE = 0.05
+
+_EASY = {
+    # Tests are not a flood, though they look like one.
+    "LIME_RATE_PER_TOKEN": "off",
+    "LIME_RATE_PER_ADDRESS": "off",
+    "LIME_RATE_PER_REQUEST": "off",
+    # hashlib solves it in under a millisecond; the default is asserted where it is the subject.
+    "LIME_DIFFICULTY": "8",
+    "LIME_DATABASE_POOL_SIZE": "5",
+}
+
+
+def eventually(happened: Callable[[], object], *, within: float = PATIENCE) -> None:
+    """Ask again and again until the answer is yes.
+
+    Raises:
+        AssertionError: if it is still no after `within` seconds.
+    """
+    end = time.monotonic() + within
+    while not happened():
+        assert time.monotonic() < end, f"still not so after {within} s"
+        time.sleep(_PAUSE)
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Where the database and Redis of one deployment are."""
+
+    database_url: str
+    redis_url: str
+
+
+class Deployment:
+    """A migrated database with owners, agents and sites, and the settings that its servers share."""
+
+    def __init__(self, folder: Path, engines: Engines, databases: Databases) -> None:
+        self.folder = folder
+        self.settings: dict[str, str] = {
+            "LIME_DATABASE_URL": engines.database_url,
+            "LIME_REDIS_URL": engines.redis_url,
+            "LIME_MASTER_KEY": new_master_key(),
+        }
+        self._engines = engines
+        self._databases = databases
+        self._owner: Owner | None = None
+        self._number = 0
+        self.command("migrate")
+
+    def command(self, *arguments: str) -> str:
+        """Run one `lime-server` command on this deployment; what it printed."""
+        base = {"LIME_PUBLIC_URL": "http://127.0.0.1:1"}
+        return run_command(*arguments, settings={**base, **self.settings}, folder=self.folder)
+
+    def server(self, name: str, **settings: str) -> ServeServer:
+        """A server, not yet started; `settings` win over the easy ones of tests."""
+        return ServeServer(self.folder, name=name, settings={**_EASY, **self.settings, **settings})
+
+    def plain_server(self, name: str) -> ServeServer:
+        """A server with nothing but the settings that must be given."""
+        return ServeServer(self.folder, name=name, settings=self.settings)
+
+    @contextmanager
+    def pair(self) -> Iterator[tuple[ServeServer, ServeServer]]:
+        """Two running servers that are one to the world: the same public URL, the same database."""
+        settings = {**_EASY, **self.settings}
+        port = PortReservation()
+        url = f"http://127.0.0.1:{port.port}"
+        one = ServeServer(self.folder, name="left", settings=settings, public_url=url, port=port)
+        two = ServeServer(self.folder, name="right", settings=settings, public_url=url)
+        with one, two:
+            yield one, two
+
+    # Accounts
+
+    def owner(self) -> Owner:
+        """A new owner."""
+        made = self._made("owner", "create", f"owner-{self._next()}@lime.example")
+        return Owner(made["owner_id"])
+
+    def agent(self, *, owner: Owner | None = None, display_name: str = "Agent") -> Agent:
+        """A new agent, by default of an owner that all tests share."""
+        owner = owner or self._shared_owner()
+        made = self._made("agent", "create", display_name, "--owner", owner.owner_id)
+        return Agent(made["agent_id"], made["agent_token"])
+
+    def agents(self, count: int) -> list[Agent]:
+        """Many of them."""
+        return [self.agent() for _ in range(count)]
+
+    def site(self, *, display_name: str = "Site", domain: str | None = None) -> Site:
+        """A new site."""
+        options = ["--domain", domain] if domain else []
+        made = self._made(
+            "site", "create", display_name, "--owner", self._shared_owner().owner_id, *options
+        )
+        return Site(made["site_id"], made["site_token"])
+
+    def _made(self, *arguments: str) -> dict[str, Any]:
+        made: dict[str, Any] = json.loads(self.command(*arguments, "--json"))
+        return made
+
+    def _shared_owner(self) -> Owner:
+        self._owner = self._owner or self.owner()
+        return self._owner
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    # What an owner or operator will do through an API that is not there yet
+
+    def switch_off(self, agent: Agent) -> None:
+        """Switch an agent off."""
+        self._change("UPDATE core.agents SET active = false WHERE agent_id = $1", agent.agent_id)
+
+    def suspend(self, site: Site) -> None:
+        """Suspend a site."""
+        self._change(
+            "UPDATE foundation.sites SET suspended = true WHERE site_id = $1", site.site_id
+        )
+
+    def suspend_owner_of(self, agent: Agent) -> None:
+        """Suspend the owner of an agent."""
+        statement = (
+            "UPDATE foundation.owners SET suspended = true "
+            "WHERE owner_id = (SELECT owner_id FROM core.agents WHERE agent_id = $1)"
+        )
+        self._change(statement, agent.agent_id)
+
+    def once_noticed(self, ask: Callable[[], list[httpx.Response]]) -> list[httpx.Response]:
+        """Ask until nobody is let in: a server may remember for a moment who was welcome."""
+        answers: list[httpx.Response] = []
+
+        def noticed() -> bool:
+            answers[:] = ask()
+            return all(answer.status_code == 403 for answer in answers)
+
+        eventually(noticed)
+        return answers
+
+    def everything_stored(self) -> str:
+        """Every row of every table as text; bytes are hexadecimal."""
+
+        async def read(connection: "asyncpg.Connection[Any]") -> str:
+            tables = await connection.fetch(
+                "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
+                "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+            )
+            rows = [
+                await connection.fetch(f"SELECT t::text AS row FROM {table['name']} t")
+                for table in tables
+            ]
+            return "\n".join(row["row"] for found in rows for row in found)
+
+        return self._with_database(read)
+
+    def _change(self, statement: str, *values: object) -> None:
+        async def change(connection: "asyncpg.Connection[Any]") -> str:
+            return await connection.execute(statement, *values)
+
+        assert self._with_database(change) == "UPDATE 1"
+
+    def _with_database(self, work: Callable[["asyncpg.Connection[Any]"], Any]) -> Any:
+        async def connected() -> Any:
+            connection = await asyncpg.connect(self._engines.database_url)
+            try:
+                return await work(connection)
+            finally:
+                await connection.close()
+
+        return self._databases.run(connected())
+
+    # Cables
+
+    @property
+    def database_address(self) -> Address:
+        """Where PostgreSQL listens."""
+        host, port, _ = _database_parts(self._engines.database_url)
+        return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+
+    def database_through(self, relay: Relay) -> str:
+        """The database's URL by way of a relay."""
+        url = urlsplit(self._engines.database_url)
+        _, _, rest = _database_parts(self._engines.database_url)
+        credentials = f"{url.netloc.rpartition('@')[0]}@" if "@" in url.netloc else ""
+        return urlunsplit(
+            url._replace(netloc=f"{credentials}127.0.0.1:{relay.port}", query=urlencode(rest))
+        )
+
+    @property
+    def redis_address(self) -> Address:
+        """Where Redis listens."""
+        url = urlsplit(self._engines.redis_url)
+        return url.path if url.scheme == "unix" else (url.hostname or "localhost", url.port or 6379)
+
+    def redis_through(self, relay: Relay) -> str:
+        """Redis' URL by way of a relay."""
+        url = urlsplit(self._engines.redis_url)
+        if url.scheme == "unix":
+            number = parse_qs(url.query).get("db", ["0"])[0]
+            return f"redis://127.0.0.1:{relay.port}/{number}"
+        credentials = f"{url.netloc.rpartition('@')[0]}@" if "@" in url.netloc else ""
+        return urlunsplit(url._replace(netloc=f"{credentials}127.0.0.1:{relay.port}"))
+
+
+def _database_parts(database_url: str) -> tuple[str, int, Mapping[str, str]]:
+    """Host (a folder for a Unix socket), port, and the other parameters of a libpq URL."""
+    url = urlsplit(database_url)
+    query = {key: values[0] for key, values in parse_qs(url.query).items()}
+    host = query.pop("host", None) or url.hostname or "localhost"
+    port = int(query.pop("port", 0)) or url.port or 5432
+    return host, port, query
