@@ -74,7 +74,9 @@ def test_every_make_target_that_a_document_names_exists():
     mentioned = {
         target
         for document in DOCUMENTS
-        for target in re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", document.read_text(), re.MULTILINE)
+        for target in re.findall(
+            r"`make ([a-z]+)`|^make ([a-z]+)", document.read_text(), re.MULTILINE
+        )
         for target in target
         if target
     }
@@ -106,3 +108,20 @@ def test_every_package_has_the_one_version(manifest):
     version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
     text = manifest.read_text()
     assert f'version = "{version}"' in text or 'dynamic = ["version"]' in text
+
+
+def test_the_error_reference_lists_exactly_the_codes_that_the_server_has():
+    from lime_server.core import errors
+
+    def below(error):
+        yield error
+        for branch in error.__subclasses__():
+            yield from below(branch)
+
+    known = {(str(e.status), e.code) for e in below(errors.DomainError)}
+    known -= {("400", "ERROR")}  # the root is never raised
+    # Made by the web edge rather than by the domain.
+    known |= {("500", "INTERNAL_ERROR"), ("405", "METHOD_NOT_ALLOWED")}
+    page = (ROOT / "docs/reference/errors.md").read_text()
+    listed = set(re.findall(r"^\| (\d{3}) \| `([A-Z_]+)`", page, re.MULTILINE))
+    assert listed == known
