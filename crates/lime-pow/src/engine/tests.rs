@@ -1,0 +1,81 @@
+//! Every engine against NIST's answers, and against our own digests.
+
+use serde_json::Value;
+
+use super::{Block, Engine, INITIAL, State};
+use crate::message::Message;
+use crate::{Challenge, Nonce};
+
+fn vectors(text: &str) -> Value {
+    serde_json::from_str(text).expect("vectors are JSON")
+}
+
+fn text<'a>(vector: &'a Value, name: &str) -> &'a str {
+    vector[name].as_str().expect("a string")
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let nibble = |byte: u8| char::from(byte).to_digit(16).expect("a hexadecimal digit") as u8;
+    text.as_bytes().chunks(2).map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])).collect()
+}
+
+fn hex(state: &State) -> String {
+    state.iter().map(|word| format!("{word:08x}")).collect()
+}
+
+/// SHA-256 of any message, built on the engine's compression function.
+fn sha256(engine: Engine, message: &[u8]) -> String {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    padded.resize((message.len() + 9).div_ceil(64) * 64 - 8, 0);
+    padded.extend((message.len() as u64 * 8).to_be_bytes());
+    let mut state = INITIAL;
+    for bytes in padded.chunks(64) {
+        let words = bytes.chunks(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+        let mut block: Block = [0; 16];
+        block.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+        engine.compress(&mut state, &block);
+    }
+    hex(&state)
+}
+
+#[test]
+fn the_portable_engine_is_always_there_and_comes_last() {
+    let engines = Engine::available();
+    assert_eq!(engines.last().map(|engine| engine.name()), Some("portable"));
+    assert_eq!(Engine::fastest(), engines[0]);
+    for engine in engines {
+        assert_eq!(Engine::named(engine.name()), Ok(*engine));
+    }
+    assert_eq!(Engine::named("abacus"), Err(crate::Error::EngineUnavailable));
+    assert_eq!(format!("{:?}", engines[engines.len() - 1]), "Engine(\"portable\")");
+}
+
+#[test]
+fn every_engine_computes_the_digests_that_nist_published() {
+    let file = vectors(include_str!("../../../../vectors/sha256-nist.json"));
+    let cases = file["cases"].as_array().expect("a list");
+    assert!(cases.len() > 20);
+    for case in cases {
+        let repeat = case["repeat"].as_u64().expect("a number");
+        let message = unhex(text(case, "message")).repeat(usize::try_from(repeat).expect("small"));
+        for engine in Engine::available() {
+            assert_eq!(sha256(*engine, &message), text(case, "digest"), "{engine:?}");
+        }
+    }
+}
+
+#[test]
+fn every_engine_computes_the_digests_that_the_generator_computed() {
+    let file = vectors(include_str!("../../../../vectors/pow.json"));
+    let cases = file["digests"].as_array().expect("a list");
+    assert!(cases.len() > 500);
+    for case in cases {
+        let challenge: Challenge = text(case, "challenge").parse().expect("valid");
+        let nonce: Nonce = text(case, "nonce").parse().expect("valid");
+        let message = Message::new(&challenge, nonce.as_str().as_bytes());
+        for engine in Engine::available() {
+            assert_eq!(hex(&message.digest(*engine)), text(case, "digest"), "{engine:?}");
+        }
+    }
+}
