@@ -15,7 +15,7 @@ from lime_sdk_core.call import DEFAULT_ERRORS
 from lime_sdk_core.config import Config
 from lime_sdk_core.errors import ClosedError, ErrorTable
 from lime_sdk_core.retry import attempts
-from lime_sdk_core.steps import Attempt, Callback, Flow, Now, Offload, Random, Request, Sleep, Step
+from lime_sdk_core.steps import Attempt, Flow, Now, Offload, Random, Request, Sleep, Step
 
 if TYPE_CHECKING:
     from lime_sdk_core._http import AsyncHttp, AsyncStream, SyncHttp, SyncStream
@@ -47,6 +47,7 @@ class AsyncDriver:
         self.config = config
         self._given = http_client
         self._http: AsyncHttp | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._clock, self._sleep, self._draw = clock, sleep, draw
         self._closed = False
 
@@ -111,18 +112,20 @@ class AsyncDriver:
                 return self._draw()
             case Offload(function):
                 return await asyncio.to_thread(function)
-            case Callback(function, args):
-                result = function(*args)
+            case _:
+                result = step.function(*step.args)
                 return await result if inspect.isawaitable(result) else result
 
     def _connect(self) -> AsyncHttp:
         if self._closed:
             raise ClosedError("This client is closed.")
-        if self._http is None:
+        loop = asyncio.get_running_loop()
+        # Connections belong to a loop: a program may call `asyncio.run` once for each login.
+        if self._http is None or self._loop is not loop:
             # Late, because httpx is dear to import.
             from lime_sdk_core._http import AsyncHttp  # noqa: PLC0415 - the reason is above
 
-            self._http = AsyncHttp(self.config, self._given)
+            self._http, self._loop = AsyncHttp(self.config, self._given), loop
         return self._http
 
 
@@ -213,8 +216,8 @@ class SyncDriver:
                 return self._draw()
             case Offload(function):
                 return function()
-            case Callback(function, args):
-                result = function(*args)
+            case _:
+                result = step.function(*step.args)
                 if inspect.isawaitable(result):
                     _discard(result)
                     raise TypeError("an async function was given to a blocking client")

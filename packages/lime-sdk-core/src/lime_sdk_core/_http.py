@@ -74,8 +74,10 @@ class Body:
         headers = _headers(self._response)
         body = b"".join(self._parts)
         if self._response.status_code >= 400:
-            # A server that repeats what it was sent must not bring the token into an error message.
-            body = self._config.credential.secret.redact(body.decode("utf-8", "replace")).encode()
+            # A server that repeats what it was sent must not bring the token into an error.
+            redact = self._config.credential.secret.redact
+            headers = {name: redact(value) for name, value in headers.items()}
+            body = redact(body.decode("utf-8", "replace")).encode()
         return Reply(
             self._response.status_code, headers, body, retry_after(headers, now=datetime.now(UTC))
         )

@@ -59,9 +59,9 @@ class Request(_Options):
     path: str
 
     def __post_init__(self) -> None:
-        segments = self.path.split("/")
+        first, *segments = self.path.split("/")
         plain = all("!" <= char <= "~" and char not in "?#\\" for char in self.path)
-        if segments[0] or not plain or not {".", "..", ""}.isdisjoint(segments[1:]):
+        if first or not segments or not plain or not {".", "..", ""}.isdisjoint(segments):
             raise ValueError("a path is absolute, quoted and without dot segments")
 
     @property

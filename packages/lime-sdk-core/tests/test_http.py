@@ -1,0 +1,230 @@
+import asyncio
+import gzip
+import socket
+import threading
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from lime_sdk_core import (
+    Attempt,
+    Config,
+    LimeError,
+    ProtocolError,
+    Request,
+    RetryPolicy,
+    SyncDriver,
+    TransportError,
+    call,
+)
+from lime_sdk_core._http import SyncHttp, SyncStream, translate
+
+TOKEN = "at_very-secret-0123456789"
+GET = Request("GET", "/a")
+
+
+def ask(request=GET):
+    return (yield from call(request, lambda found: found))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectTimeout(""), "no connection in time"),
+        (httpx.PoolTimeout(""), "no free connection in time"),
+        (httpx.ReadTimeout(""), "no complete answer in time"),
+        (TimeoutError(), "no complete answer in time"),
+        (httpx.ProxyError("407 for user:pa55"), "the proxy refused"),
+        (
+            httpx.ConnectError(f"bad certificate {TOKEN}"),
+            "no connection (bad certificate [secret])",
+        ),
+        (httpx.ConnectError(""), "no connection"),
+        (httpx.RemoteProtocolError("x"), "the connection ended early or did not speak HTTP"),
+        (httpx.ReadError(""), "the connection failed"),
+        (httpx.InvalidURL("x"), "the connection failed"),
+    ],
+)
+def test_a_failed_connection_says_how_it_failed(config, error, said):
+    assert translate(error, config).message == f"LIME did not answer: {said}."
+
+
+def failing(request):
+    raise httpx.ReadError(f"after sending {TOKEN}", request=request)
+
+
+def echoing(request):
+    # What a debugging proxy does: show everything it was sent.
+    body = {
+        "ok": False,
+        "error": {
+            "code": "ODD",
+            "message": str(dict(request.headers)),
+            "detail": dict(request.headers),
+        },
+    }
+    return httpx.Response(400, json=body, headers={"X-Request-Id": TOKEN})
+
+
+@pytest.mark.parametrize("handler", [failing, echoing])
+def test_the_token_stays_out_of_everything_an_error_shows(driver, config, caplog, handler):
+    caplog.set_level("DEBUG")
+    with pytest.raises(LimeError) as caught:
+        driver(handler).run(ask())
+    chain = []
+    error = caught.value
+    while error is not None:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    assert chain == [caught.value]
+    shown = "".join(traceback.format_exception(caught.value, chain=True))
+    for text in (shown, repr(caught.value), repr(vars(caught.value)), caplog.text):
+        assert TOKEN not in text
+
+
+@pytest.mark.parametrize("handler", [failing])
+def test_no_frame_of_the_http_library_is_kept_by_an_error(driver, handler):
+    with pytest.raises(TransportError) as caught:
+        driver(handler).run(ask())
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert not [name for name in files if "httpx" in name]
+
+
+def test_an_answer_that_is_too_long_is_refused(driver, config):
+    small = replace(config, max_response_bytes=10)
+    with pytest.raises(ProtocolError, match="more than 10 bytes"):
+        driver(lambda request: httpx.Response(200, content=b"x" * 11), config=small).run(ask())
+    with pytest.raises(ProtocolError, match="no LIME envelope"):
+        driver(lambda request: httpx.Response(200, content=b"x" * 10), config=small).run(ask())
+    with pytest.raises(ProtocolError, match="more than 10 bytes"):
+        driver(lambda request: httpx.Response(404, content=b"x" * 11), config=small).read(GET)
+
+
+def test_a_compressed_answer_is_refused_before_it_is_unpacked(driver):
+    def handler(request):
+        return httpx.Response(
+            200,
+            stream=httpx.ByteStream(gzip.compress(b"x" * 1_000_000)),
+            headers={"Content-Encoding": "gzip"},
+        )
+
+    with pytest.raises(ProtocolError, match="compressed"):
+        driver(handler).run(ask())
+    with pytest.raises(ProtocolError, match="compressed"):
+        driver(handler).read(GET)
+
+
+def test_proxies_of_the_environment_are_not_used_for_this_machine(config, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.invalid:3128")
+    local = replace(config, base_url="http://127.0.0.1:1/api/v1")
+    near, far = SyncHttp(local, None, float), SyncHttp(config, None, float)
+    assert not near._client._mounts
+    assert far._client._mounts
+    near.close()
+    far.close()
+
+
+class Trickle(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Bytes without end, each of which moves the clock by a second."""
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def __iter__(self):
+        while True:
+            self.clock[0] += 1.0
+            yield b"x"
+
+    async def __aiter__(self):
+        while True:
+            await asyncio.Event().wait()
+            yield b"x"
+
+
+def test_bytes_that_trickle_do_not_stretch_a_blocking_call(config):
+    clock = [0.0]
+    transport = httpx.MockTransport(lambda r: httpx.Response(200, stream=Trickle(clock)))
+    once = replace(config, retry=RetryPolicy(max_retries=0), timeout=5.0)
+    driver = SyncDriver(once, httpx.Client(transport=transport), clock=lambda: clock[0])
+    with pytest.raises(TransportError, match="in time"):
+        driver.run(ask())
+    assert clock[0] == 6.0
+
+
+def test_bytes_that_never_come_end_an_async_call(config):
+    from lime_sdk_core._http import AsyncHttp
+
+    async def main():
+        transport = httpx.MockTransport(lambda r: httpx.Response(200, stream=Trickle([0.0])))
+        http = AsyncHttp(config, httpx.AsyncClient(transport=transport))
+        await http.attempt(Attempt(GET, 0.0))
+
+    with pytest.raises(TransportError, match="in time"):
+        asyncio.run(main())
+
+
+@contextmanager
+def server(*chunks: bytes, then=lambda connection: None):
+    """Answers one connection on loopback with `chunks`, then does as `then` says."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                for chunk in chunks:
+                    connection.sendall(chunk)
+                then(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+        finally:
+            thread.join()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def wait_for_the_end(connection):
+    connection.recv(1)
+
+
+def test_a_reader_wakes_up_when_another_thread_aborts_its_stream(config):
+    with server(HEAD, b"5\r\nhello\r\n", then=wait_for_the_end) as base_url:
+        driver = SyncDriver(replace(config, base_url=base_url))
+        with driver.stream(GET) as stream:
+            assert next(stream) == b"hello"
+            waker = threading.Thread(target=stream.abort)
+            waker.start()
+            with pytest.raises(TransportError, match="ended early"):
+                next(stream)
+            waker.join()
+            stream.abort()
+        driver.close()
+
+
+def test_a_stream_without_a_socket_can_be_aborted_too():
+    SyncStream(httpx.Response(200, content=b""), lambda work: work()).abort()
+
+
+def test_a_connection_that_breaks_within_an_answer_is_a_transport_error(driver, config):
+    with server(HEAD, b"5\r\nhel") as base_url:
+        once = replace(config, base_url=base_url, retry=RetryPolicy(max_retries=0))
+        running = driver(config=once)
+        with pytest.raises(TransportError, match="ended early"):
+            running.run(ask())
+        running.close()
+
+
+def test_a_real_connection_gives_its_answer(driver, config: Config):
+    body = b'{"ok": true, "data": 5}'
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with server(head, body[:9], body[9:]) as base_url:
+        running = driver(config=replace(config, base_url=base_url))
+        assert running.run(ask()) == 5
+        running.close()
