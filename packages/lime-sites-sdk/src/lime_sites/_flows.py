@@ -1,0 +1,125 @@
+"""The site's conversations with LIME, written once for both clients."""
+
+from http import HTTPStatus
+from typing import Final
+
+from lime_sdk_core import Flow, LimeError, Now, Request, Sleep, as_model, call, segment
+from lime_sites._passports import Verifier
+from lime_sites._types import LoginRequestResult, Passport
+from lime_sites._wire import LoginRequest
+from lime_sites.errors import (
+    ERRORS,
+    ApiError,
+    LoginTimeoutError,
+    RateLimitError,
+    RequestDeniedError,
+    RequestExpiredError,
+    TransportError,
+)
+
+MAX_WAIT: Final = 25
+"""Seconds that LIME holds one question about a login request: protocol section 3 allows 30."""
+
+_REQUESTS = "/modules/agent-login/requests"
+
+# Seconds that an answer may need for its way, so that LIME has to answer that much earlier.
+_MARGIN = 1.0
+
+# Seconds between two questions when LIME does not hold the answer.
+_POLL_INTERVAL = 0.5
+
+
+def create_login_request(redirect_url: str | None) -> Flow[LoginRequestResult]:
+    """Ask LIME for a login request."""
+    body = {} if redirect_url is None else {"redirect_url": redirect_url}
+    # May be repeated: a request that nobody knows of hurts nobody and expires by itself.
+    request = Request("POST", _REQUESTS, json=body, idempotent=True)
+    made = yield from call(request, as_model(LoginRequest), errors=ERRORS)
+    return made.result()
+
+
+def get_login_request(
+    request_id: str, *, wait: int | None = None, timeout: float | None = None
+) -> Flow[LoginRequestResult]:
+    """Read one of this site's requests; with `wait`, LIME answers only when it is final.
+
+    Args:
+        request_id: which one.
+        wait: most seconds that LIME may hold the answer, 0 to 30.
+        timeout: most seconds for the whole call.
+
+    Raises:
+        ValueError: `request_id` cannot be a segment of a path.
+    """
+    request = Request(
+        "GET",
+        f"{_REQUESTS}/{segment(request_id)}",
+        params={} if wait is None else {"wait": str(wait)},
+        timeout=timeout,
+    )
+    found = yield from call(request, as_model(LoginRequest), errors=ERRORS)
+    return found.result()
+
+
+def wait_for_login(request_id: str, timeout: float, verifier: Verifier) -> Flow[Passport]:
+    """Wait until `request_id` is approved and return its proven passport.
+
+    This asks about the request instead of listening to the events: an event goes to one worker of
+    the site, which need not be the one where somebody waits. A LIME that is away for a moment is
+    asked again.
+
+    Raises:
+        RequestExpiredError: nobody came.
+        RequestDeniedError: the agent refused.
+        LoginTimeoutError: `timeout` seconds are over; the request may still be approved.
+        InvalidPassportError: LIME says approved, but its passport proves nothing.
+        LimeError: LIME refused the question, or was still away at the end.
+    """
+    deadline = (yield Now()) + timeout
+    while True:
+        asked_at = yield Now()
+        left = deadline - asked_at
+        wait = max(0, min(MAX_WAIT, int(left - _MARGIN)))
+        outcome = yield from _ask(request_id, wait, max(left, _MARGIN))
+        if isinstance(outcome, LoginRequestResult) and outcome.is_final:
+            return (yield from _prove(outcome, verifier))
+        now = yield Now()
+        if now >= deadline:
+            raise _too_late(outcome, timeout)
+        if now - asked_at < wait or wait == 0:
+            yield Sleep(min(_POLL_INTERVAL, deadline - now))
+
+
+def _ask(request_id: str, wait: int, timeout: float) -> Flow[LoginRequestResult | LimeError]:
+    """Return the request as it stands, or the error of a LIME that is away."""
+    try:
+        return (yield from get_login_request(request_id, wait=wait, timeout=timeout))
+    except (TransportError, RateLimitError) as error:
+        return error
+    except ApiError as error:
+        if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return error
+        raise
+
+
+def _prove(login: LoginRequestResult, verifier: Verifier) -> Flow[Passport]:
+    if not login.is_approved:
+        denied = login.status == "DENIED"
+        kind = RequestDeniedError if denied else RequestExpiredError
+        raise kind(f"login request {login.request_id}: {login.status}", code=login.status)
+    if login.agent_passport_jwt is None:
+        # Approved long ago: its passport is no longer given out.
+        raise RequestExpiredError(f"login request {login.request_id}: too late", code="EXPIRED")
+    return (yield from verifier.verify(login.agent_passport_jwt, login.request_id))
+
+
+def _too_late(outcome: LoginRequestResult | LimeError, timeout: float) -> LimeError:
+    if isinstance(outcome, LimeError):
+        return outcome
+    return LoginTimeoutError(f"nobody answered within {timeout:g} s", code="LOGIN_TIMEOUT")
+
+
+def acknowledge(ids: list[str]) -> Flow[None]:
+    """Tell LIME that these events were handled."""
+    request = Request("POST", "/modules/agent-login/events/ack", json={"ids": ids}, idempotent=True)
+    yield from call(request, lambda _: None, errors=ERRORS)

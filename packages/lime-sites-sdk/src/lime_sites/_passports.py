@@ -1,0 +1,159 @@
+"""From an unverified token to a `Passport`, or to `InvalidPassportError`."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from pydantic import ValidationError
+
+import lime_jwt
+from lime_jwt import Expectation, JwkSet
+from lime_jwt.errors import InvalidKeyError, InvalidTokenError, UnknownKeyError
+from lime_sdk_core import Callback, Flow, LimeError, Request, as_model, call, call_document
+from lime_sites._jwks import Flight, KeyCache
+from lime_sites._types import Passport
+from lime_sites._wire import LoginClaims, Site
+from lime_sites.errors import ERRORS, InvalidPassportError, KeysUnavailableError
+
+logger = logging.getLogger("lime_sites")
+
+LEEWAY: Final = 30
+"""Seconds by which the clocks of issuer and verifier may differ: protocol section 10."""
+
+FETCH_TIMEOUT: Final = 5.0
+"""Seconds for one fetch of the keys. Short, because somebody may be waiting at the door."""
+
+
+class Host(Protocol):
+    """What a verification needs of the client it runs in, blocking or not."""
+
+    def background(self, flow: Flow[None]) -> Any:
+        """Run `flow` to its end, whatever becomes of the caller; need not wait for it."""
+
+    def await_landing(self, landed: Future[None]) -> Any:
+        """Wait until `landed` is done, for a bounded time; how it ended does not matter."""
+
+
+@dataclass(slots=True)
+class Verifier:
+    """Verifies login passports for one site.
+
+    With keys at hand that are fresh, and a request id or a known site id, it performs no step at
+    all but the check itself: no I/O.
+    """
+
+    issuer: str
+    cache: KeyCache
+    host: Host
+    wall_clock: Callable[[], float]
+    site_id: str | None = None
+    """This site's id; asked for once when it is needed and not known."""
+
+    def verify(self, unverified_jwt: str, expected_request_id: str | None) -> Flow[Passport]:
+        """Return the proven passport.
+
+        Raises:
+            InvalidPassportError: it proves nothing.
+            KeysUnavailableError: nothing can be said about it now.
+            LimeError: this site's id was needed and could not be learned.
+        """
+        # 1. Bound to one request, or to this site: there is no third way.
+        if expected_request_id is None:
+            site_id = yield from self.own_site_id()
+            expect = Expectation.login(site_id=site_id, leeway=LEEWAY)
+        elif expected_request_id:
+            expect = Expectation.login(request_id=expected_request_id, leeway=LEEWAY)
+        else:
+            raise _refused("the request id to expect is empty")
+        # 2. With the keys at hand. 3. If they lack the one that is named, with fresh ones, once.
+        claims = self._check(unverified_jwt, (yield from self._keys()), expect)
+        if claims is None:
+            keys = yield from self._keys(unknown_kid=True)
+            claims = self._check(unverified_jwt, keys, expect)
+        if claims is None:
+            raise _refused("signed with a key that the issuer does not publish")
+        # 4. Only what was signed is handed on.
+        return _passport(claims)
+
+    def own_site_id(self) -> Flow[str]:
+        """Return this site's id, from LIME the first time."""
+        if self.site_id is None:
+            site = yield from call(
+                Request("GET", "/foundation/sites/me"), as_model(Site), errors=ERRORS
+            )
+            self.site_id = site.site_id
+        return self.site_id
+
+    def _check(
+        self, unverified_jwt: str, keys: JwkSet, expect: Expectation
+    ) -> dict[str, Any] | None:
+        """Return the proven claims, or None if `keys` lacks the key that signed them."""
+        now = int(self.wall_clock())
+        try:
+            return lime_jwt.verify(unverified_jwt, keys=keys, expect=expect, now=now)
+        except UnknownKeyError:
+            return None
+        except InvalidTokenError as error:
+            reason = f"{type(error).__name__}: {error}"
+        # Raised here, so that the reason does not travel along as `__context__`.
+        raise _refused(reason)
+
+    def _keys(self, *, unknown_kid: bool = False) -> Flow[JwkSet]:
+        plan = self.cache.plan(self.issuer, unknown_kid=unknown_kid)
+        keys = plan.keys
+        if plan.start is not None:
+            yield Callback(self.host.background, (self._fetch(plan.start),))
+        if plan.wait is not None:
+            yield Callback(self.host.await_landing, (plan.wait.landed,))
+            keys = self.cache.keys(self.issuer)
+        if keys is None:
+            raise KeysUnavailableError("the issuer's signing keys cannot be had just now")
+        return keys
+
+    def _fetch(self, flight: Flight) -> Flow[None]:
+        keys = None
+        # Not authenticated: the token has no business there. Not repeated: one try per interval.
+        request = Request(
+            "GET",
+            "/core/.well-known/jwks.json",
+            authenticated=False,
+            idempotent=False,
+            timeout=FETCH_TIMEOUT,
+        )
+        try:
+            reply = yield from call_document(request, errors=ERRORS)
+            keys = JwkSet.parse(reply.body, issuer=flight.issuer)
+        except (LimeError, InvalidKeyError) as error:
+            logger.warning("no new keys from %s: %s", flight.issuer, error)
+        finally:
+            # Also when the flow is abandoned: others wait for this.
+            self.cache.land(flight, keys)
+
+
+def _passport(claims: dict[str, Any]) -> Passport:
+    try:
+        known = LoginClaims.model_validate(claims)
+        expires_at = datetime.fromtimestamp(known.exp, tz=UTC)
+    except ValidationError as error:
+        wrong = ", ".join(str(detail["loc"]) for detail in error.errors(include_input=False))
+    else:
+        return Passport(
+            agent_id=known.sub,
+            request_id=known.request_id,
+            user_id=known.user_id,
+            site_id=known.site_id,
+            kyc_level=known.kyc_level,
+            expires_at=expires_at,
+            jti=known.jti,
+            # Set, not only added: a claim of that name must not speak for another agent than `sub`.
+            claims={**claims, "agent_id": known.sub},
+        )
+    raise _refused(f"claims of another shape: {wrong}")
+
+
+def _refused(reason: str) -> InvalidPassportError:
+    logger.warning("passport refused: %s", reason)
+    return InvalidPassportError("the passport is not valid", code="INVALID_PASSPORT")

@@ -1,0 +1,337 @@
+"""`LimeSite`: the client for asyncio."""
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from lime_sdk_core import AsyncDriver, ClosedError, Flow, LimeError, Request
+from lime_sites import _flows, _setup
+from lime_sites._events import Inbox
+from lime_sites._handling import Application, ErrorHandler, LoginHandler
+from lime_sites._listen import listen
+from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
+from lime_sites._types import LoginRequestResult, Passport
+from lime_sites.errors import ERRORS
+
+logger = logging.getLogger("lime_sites")
+
+T = TypeVar("T")
+H = TypeVar("H", bound=LoginHandler)
+E = TypeVar("E", bound=ErrorHandler)
+
+
+class LimeSite:
+    """One site, talking to LIME from an asyncio program.
+
+    Use one per site and process. The event stream is opened when the first `on_login` handler is
+    registered, or, if no event loop was running then, with the first call that is awaited.
+
+    Args:
+        site_token: the site's secret; `LIME_SITE_TOKEN` if not given.
+        base_url: the API base including `/api/v1`; `LIME_API_BASE` if not given. There is no
+            default: the token must not go to a host that nobody chose.
+        timeout: seconds that one call may take, retries included.
+        max_retries: repetitions of a call that failed and may be repeated.
+        sse_backoff_base: bound in seconds of the first pause before the stream is opened again;
+            it doubles up to 30 s, and each pause is drawn evenly below it.
+        http_client: an `httpx.AsyncClient` for proxies, certificates or tests; yours to close.
+        issuer: the public URL of LIME, if it is not the API base without `/api/v1`.
+        site_id: this site's id; asked for once, when it is needed, if not given.
+        jwks_cache_ttl: seconds for which signing keys count as fresh;
+            `LIME_JWKS_CACHE_TTL_SECONDS`, or 300, if not given.
+        handler_concurrency: logins that are handled at the same time; the events of one login
+            are always handled one after the other.
+        allow_insecure_http: send the token over plain http to another machine.
+
+    Raises:
+        AuthenticationError: there is no site token.
+        ConfigurationError: something else is missing or impossible; the message says what to set.
+    """
+
+    def __init__(
+        self,
+        *,
+        site_token: str | None = None,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 3,
+        sse_backoff_base: float = 0.5,
+        http_client: object | None = None,
+        issuer: str | None = None,
+        site_id: str | None = None,
+        jwks_cache_ttl: float | None = None,
+        handler_concurrency: int = 16,
+        allow_insecure_http: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        options = _setup.Options(
+            site_token=site_token,
+            base_url=base_url,
+            issuer=issuer,
+            site_id=site_id,
+            timeout=timeout,
+            max_retries=max_retries,
+            sse_backoff_base=sse_backoff_base,
+            jwks_cache_ttl=jwks_cache_ttl,
+            handler_concurrency=handler_concurrency,
+            allow_insecure_http=allow_insecure_http,
+        )
+        config = options.config()
+        self._driver = AsyncDriver(config, http_client, clock=clock)
+        self._verifier = options.verifier(config, self, clock=clock, wall_clock=wall_clock)
+        self._application = Application()
+        self._inbox = Inbox()
+        self._backoff_base = sse_backoff_base
+        self._slots = asyncio.Semaphore(handler_concurrency)
+        self._link = _Link(self._driver, self._start)
+        self._listener: asyncio.Task[None] | None = None
+        self._work: set[asyncio.Task[None]] = set()
+        self._fetches: set[asyncio.Task[None]] = set()
+        self._failure: LimeError | None = None
+        self._failure_is_known = False
+        self._closed = False
+
+    @property
+    def issuer(self) -> str:
+        """Whose passports this site accepts."""
+        return self._verifier.issuer
+
+    def on_login(self, handler: H) -> H:
+        """Register `handler(request_id, passport)`, async or plain, for the logins of this site.
+
+        `passport` is an unverified JWT for `verify_passport`, or None when nobody will come:
+        the request expired or was denied. A plain function is called in a thread of its own.
+
+        The event is acknowledged when every handler has returned. One that raises is logged and
+        reported to `on_error`, and LIME delivers the event again while the login can still be
+        used: be ready to see a request id twice.
+        """
+        self._application.login_handlers.append(_for_asyncio(handler))
+        self._listen_if_possible()
+        return handler
+
+    def on_error(self, handler: E) -> E:
+        """Register `handler(error)`, async or plain, for what goes wrong in the background.
+
+        It is told of a stream that broke (and is opened again), of a login handler that raised
+        (`HandlerError`), and of the end of the stream when LIME refuses this site's token.
+        """
+        self._application.error_handlers.append(_for_asyncio(handler))
+        return handler
+
+    async def create_login_request(self, redirect_url: str | None = None) -> LoginRequestResult:
+        """Begin a login; hand the `request_id` to the agent by any channel.
+
+        Args:
+            redirect_url: where the login should lead, repeated in its events.
+        """
+        return await self._run(_flows.create_login_request(redirect_url))
+
+    async def get_login_request(
+        self, request_id: str, *, wait: int | None = None
+    ) -> LoginRequestResult:
+        """Return one of this site's login requests as it stands.
+
+        Args:
+            request_id: which one.
+            wait: seconds, at most 30, that LIME may hold the answer until the request is final.
+                With it (0 as well), an approved request carries a fresh passport.
+
+        Raises:
+            ApiError: 404 if this site has no such request.
+            ValueError: `request_id` is no id.
+        """
+        return await self._run(_flows.get_login_request(request_id, wait=wait))
+
+    async def wait_for_login(self, request_id: str, timeout: float = 300.0) -> Passport:  # noqa: ASYNC109 - LIME holds the answer that long
+        """Wait until an agent approved and return its proven passport. Needs no event stream.
+
+        Args:
+            request_id: which login request.
+            timeout: most seconds to wait.
+
+        Raises:
+            RequestExpiredError: nobody came.
+            RequestDeniedError: the agent refused.
+            LoginTimeoutError: nobody answered within `timeout`.
+            LimeError: LIME refused, or cannot be reached.
+        """
+        return await self._run(_flows.wait_for_login(request_id, timeout, self._verifier))
+
+    async def verify_passport(
+        self, jwt: str, *, expected_request_id: str | None = None
+    ) -> Passport:
+        """Return the proven passport, or raise. Needs no I/O once the keys are known.
+
+        Args:
+            jwt: what the login handler got.
+            expected_request_id: the login request it must answer. Without it, the passport must
+                have been made for this very site.
+
+        Raises:
+            InvalidPassportError: it proves nothing; the log says why.
+            KeysUnavailableError: the signing keys cannot be had, so nothing is known about it.
+        """
+        return await self._run(self._verifier.verify(jwt, expected_request_id))
+
+    async def run(self) -> None:
+        """Receive logins until `aclose`, for a program that does nothing else.
+
+        Raises:
+            LimeError: LIME does not want this site any more.
+            ClosedError: the client was closed before.
+        """
+        if self._closed:
+            raise ClosedError("this client is closed")
+        await asyncio.wait([self._start_listening()])
+        self._raise_failure()
+
+    async def aclose(self) -> None:
+        """Stop receiving, let running handlers end for at most 5 s, and close the connections.
+
+        Raises:
+            LimeError: LIME had refused this site, and neither `run` nor `on_error` had said so.
+        """
+        self._closed = True
+        if self._listener is not None:
+            await _end({self._listener}, grace=0)
+        await _end(self._work, grace=CLOSE_GRACE)
+        await _end(self._fetches, grace=0)
+        await self._driver.aclose()
+        if not self._failure_is_known:
+            self._raise_failure()
+
+    async def __aenter__(self) -> Self:
+        self._listen_if_possible()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            # What went wrong inside is what the caller has to see.
+            self._failure_is_known = True
+        await self.aclose()
+
+    async def _run(self, flow: Flow[T]) -> T:
+        self._listen_if_possible()
+        return await self._driver.run(flow)
+
+    def _listen_if_possible(self) -> None:
+        if self._application.login_handlers and not self._closed and _loop_is_running():
+            self._start_listening()
+
+    def _start_listening(self) -> asyncio.Task[None]:
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen(), name="lime-sites-events")
+        return self._listener
+
+    async def _listen(self) -> None:
+        conversation = listen(
+            self._link,
+            self._application,
+            self._inbox,
+            consumer=_setup.consumer_id(),
+            backoff_base=self._backoff_base,
+        )
+        try:
+            await self._driver.run(conversation)
+        except LimeError as error:
+            logger.error("the event stream has ended for good: %s", error)
+            self._failure = error
+            self._failure_is_known = bool(self._application.error_handlers)
+            await self._driver.run(self._application.report(error))
+        finally:
+            await self._link.close()
+
+    def _raise_failure(self) -> None:
+        self._failure_is_known = True
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, work: Flow[None]) -> None:
+        _keep(self._work, self._in_turn(work))
+
+    async def _in_turn(self, work: Flow[None]) -> None:
+        async with self._slots:
+            await self._driver.run(work)
+
+    # What the verifier needs of its host.
+
+    def background(self, flow: Flow[None]) -> None:
+        """Run `flow` in a task of its own, which no caller's cancellation ends."""
+        _keep(self._fetches, self._driver.run(flow))
+
+    async def await_landing(self, landed: Future[None]) -> None:
+        """Wait for somebody's fetch of the keys."""
+        await asyncio.wait([asyncio.wrap_future(landed)], timeout=KEYS_PATIENCE)
+
+
+class _Link:
+    """The event stream of an asyncio client."""
+
+    def __init__(self, driver: AsyncDriver, start: Callable[[Flow[None]], None]) -> None:
+        self._driver = driver
+        self._connection = AsyncExitStack()
+        self._chunks: AsyncIterator[bytes]
+        self.start = start
+
+    async def open(self, request: Request) -> Mapping[str, str]:
+        stream = self._driver.stream(request, errors=ERRORS)
+        self._chunks = chunks = await self._connection.enter_async_context(stream)
+        return chunks.headers
+
+    async def read(self) -> bytes:
+        return await anext(self._chunks, b"")
+
+    async def close(self) -> None:
+        await self._connection.aclose()
+
+
+def _for_asyncio(handler: Callable[..., object]) -> Callable[..., Any]:
+    """Return `handler` such that it never holds up the event loop."""
+    called = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
+    if inspect.iscoroutinefunction(called):
+        return handler
+
+    async def in_thread(*args: object) -> None:
+        result = await asyncio.to_thread(handler, *args)
+        if inspect.isawaitable(result):
+            await result
+
+    return in_thread
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Start `work` and hold on to it: the event loop itself keeps only weak references."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+async def _end(tasks: set[asyncio.Task[None]], *, grace: float) -> None:
+    """Wait up to `grace` seconds for `tasks`, then cancel what is left; never oneself."""
+    others = tasks - {asyncio.current_task()}
+    if others and grace:
+        _, others = await asyncio.wait(others, timeout=grace)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,0 +1,398 @@
+"""The fake LIME."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import wait as wait_for_futures
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import cache
+from threading import RLock
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+
+from lime_jwt import TYP_LOGIN, SigningKey, encode_jwks
+from lime_sdk_core import mount
+from lime_sites._site import LimeSite
+from lime_sites._site_sync import LimeSiteSync
+from lime_sites._types import APPROVED
+from lime_sites.testing._records import FakeEvent, FakeLogin, happens
+from lime_sites.testing._streams import AsyncStream, BlockingStream, End, Stream
+
+LIFETIME: Final = 300
+"""Seconds of life of a login request: protocol section 10."""
+
+PASSPORT_LIFETIME: Final = 60
+"""Seconds of life of a passport: protocol section 10."""
+
+
+class FakeLime:
+    """What a site sees of LIME.
+
+    Attributes:
+        base_url: its API base. The name never resolves (RFC 6761), so nothing leaves the process.
+        issuer: the `iss` of its passports.
+        site_id: the site that the token belongs to.
+        site_token: the token that it accepts.
+        logins: all login requests, by id.
+        calls: method and path of every request so far, for assertions.
+        transport: an httpx transport that ends here, for clients of your own.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str = "https://fake-lime-for-sites.invalid",
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.issuer = issuer
+        self.base_url = f"{issuer}/api/v1"
+        self.site_id = str(uuid4())
+        self.site_token = f"st_{secrets.token_urlsafe(32)}"
+        self.logins: dict[str, FakeLogin] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.transport = _Transport(self)
+        self._wall_clock = wall_clock
+        self._lock = RLock()
+        self._events: dict[str, FakeEvent] = {}
+        self._streams: list[Stream] = []
+        self._key_number = 0
+        self._keys = [_key(0)]
+        self._is_down = False
+        self._refusal: tuple[int, str] | None = None
+        self._planned: list[httpx.Response] = []
+
+    # Clients.
+
+    def site(self, **options: Any) -> LimeSite:
+        """Return a client of this fake; `options` as for `LimeSite`."""
+        client = httpx.AsyncClient(transport=self.transport)
+        given = {"site_token": self.site_token, "base_url": self.base_url, "http_client": client}
+        return LimeSite(**{**given, **options})
+
+    def site_sync(self, **options: Any) -> LimeSiteSync:
+        """Return a blocking client of this fake; `options` as for `LimeSiteSync`."""
+        client = httpx.Client(transport=self.transport)
+        given = {"site_token": self.site_token, "base_url": self.base_url, "http_client": client}
+        return LimeSiteSync(**{**given, **options})
+
+    def mounted(self) -> AbstractContextManager[None]:
+        """Let every site made with this fake's `base_url` end here while the context is open."""
+        return mount(self.base_url, self.transport)
+
+    # What agents and time do.
+
+    def approve(
+        self,
+        request_id: str,
+        *,
+        agent_id: str = "agent-1",
+        user_id: str = "owner-1",
+        kyc_level: int = 0,
+    ) -> FakeEvent:
+        """Let an agent approve; the site gets a passport."""
+        with self._lock:
+            login = self.logins[request_id]
+            login.agent_id, login.user_id, login.kyc_level = agent_id, user_id, kyc_level
+            return self._settle(login, "APPROVED")
+
+    def deny(self, request_id: str) -> FakeEvent:
+        """Let the agent refuse."""
+        with self._lock:
+            return self._settle(self.logins[request_id], "DENIED")
+
+    def expire(self, request_id: str) -> FakeEvent:
+        """Let the request's time run out."""
+        with self._lock:
+            return self._settle(self.logins[request_id], "EXPIRED")
+
+    def _settle(self, login: FakeLogin, status: str) -> FakeEvent:
+        if login.status != "PENDING":
+            raise ValueError(f"the login is {login.status}, not PENDING")
+        login.status = status
+        event = FakeEvent(str(uuid4()), status.lower(), login)
+        self._events[event.event_id] = event
+        login.settled.set_result(None)
+        self._send(event)
+        return event
+
+    # Passports.
+
+    def passport(
+        self,
+        request_id: str,
+        *,
+        agent_id: str = "agent-1",
+        claims: Mapping[str, object] | None = None,
+    ) -> str:
+        """Return a passport for `request_id`, signed with the published key.
+
+        Args:
+            request_id: the login that it answers.
+            agent_id: who it is about.
+            claims: replace those that a passport would have; None removes one.
+        """
+        return self._sign(self._claims(request_id, agent_id), claims or {})
+
+    def expired_passport(self, request_id: str) -> str:
+        """Return a passport that was good an hour ago."""
+        past = int(self._wall_clock()) - 3600
+        return self.passport(request_id, claims={"iat": past, "exp": past + PASSPORT_LIFETIME})
+
+    def forged_passport(self, request_id: str) -> str:
+        """Return a passport whose signature is another one's: right key id, wrong key."""
+        header, claims, _ = self.passport(request_id).split(".")
+        _, _, signature = self.passport(str(uuid4())).split(".")
+        return f"{header}.{claims}.{signature}"
+
+    def _claims(self, request_id: str, agent_id: str) -> dict[str, object]:
+        now = int(self._wall_clock())
+        return {
+            "iss": self.issuer,
+            "aud": "lime-site-login",
+            "sub": agent_id,
+            "iat": now,
+            "exp": now + PASSPORT_LIFETIME,
+            "jti": str(uuid4()),
+            "request_id": request_id,
+            "user_id": "owner-1",
+            "passport_version": 1,
+            "site_id": self.site_id,
+            "azp": self.site_id,
+            "kyc_level": 0,
+        }
+
+    def _sign(self, claims: dict[str, object], changes: Mapping[str, object]) -> str:
+        merged = {**claims, **changes}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        return self._keys[-1].sign(kept, typ=TYP_LOGIN)
+
+    def _login_passport(self, login: FakeLogin, event_id: str) -> str:
+        own = {"jti": event_id, "user_id": login.user_id, "kyc_level": login.kyc_level}
+        return self.passport(login.request_id, agent_id=str(login.agent_id), claims=own)
+
+    # Trouble.
+
+    def rotate_keys(self, *, withdraw: bool = False) -> None:
+        """Sign with a new key; with `withdraw`, publish the old ones no longer."""
+        self._key_number += 1
+        self._keys = [*([] if withdraw else self._keys), _key(self._key_number)]
+
+    def go_down(self) -> None:
+        """Break every connection and refuse new ones."""
+        with self._lock:
+            self._is_down = True
+            self._end_streams(End.BROKEN)
+
+    def come_back(self) -> None:
+        """Accept connections again."""
+        self._is_down = False
+
+    def say_goodbye(self) -> None:
+        """End the event streams as a server does that shuts down."""
+        self.send({"type": "goaway"})
+
+    def end_streams(self) -> None:
+        """End the event streams as a server does after some minutes."""
+        with self._lock:
+            self._end_streams(End.CLEAN)
+
+    def _end_streams(self, end: bytes | Exception) -> None:
+        for stream in self._streams:
+            stream.put(end)
+        self._streams.clear()
+
+    def forget_site(self) -> None:
+        """From now on the token is unknown."""
+        self._refuse(401, "SITE_TOKEN_INVALID")
+
+    def suspend_site(self) -> None:
+        """From now on the site is suspended."""
+        self._refuse(403, "SITE_SUSPENDED")
+
+    def _refuse(self, status: int, code: str) -> None:
+        with self._lock:
+            self._refusal = (status, code)
+            self._end_streams(End.CLEAN)
+
+    def fail(self, status: int, code: str, *, times: int = 1) -> None:
+        """Answer the next `times` requests with an error."""
+        self._planned += [_error(status, code) for _ in range(times)]
+
+    # The event stream.
+
+    def send(self, frame: Mapping[str, object], *, event_id: str | None = None) -> None:
+        """Write `frame` to every open event stream, whatever it says."""
+        with self._lock:
+            for stream in self._open_streams():
+                stream.put(_event(frame, event_id))
+
+    def deliver_again(self) -> None:
+        """Send what was not acknowledged again, as LIME does when a lease has run out."""
+        with self._lock:
+            for event in self._events.values():
+                self._send(event)
+
+    def _send(self, event: FakeEvent) -> None:
+        # To one of the site's workers, as the leases of the real one see to.
+        for stream in self._open_streams()[:1]:
+            self._write(event, stream)
+
+    def _write(self, event: FakeEvent, stream: Stream) -> None:
+        if event.is_acknowledged:
+            return
+        login = event.login
+        frame: dict[str, object] = {"type": event.type, "login_request_id": login.request_id}
+        if event.type == "approved":
+            frame["agent_passport_jwt"] = self._login_passport(login, event.event_id)
+            if login.redirect_url is not None:
+                frame["redirect_url"] = login.redirect_url
+        event.sent += 1
+        stream.put(_event(frame, event.event_id))
+
+    def _open_streams(self) -> list[Stream]:
+        self._streams = [stream for stream in self._streams if stream.is_open]
+        return self._streams
+
+    def _connect(self, stream: Stream) -> httpx.Response:
+        with self._lock:
+            self._open_streams().append(stream)
+            stream.put(_event({"type": "keepalive"}, None))
+            for event in self._events.values():
+                self._write(event, stream)
+        return httpx.Response(
+            200,
+            headers={"content-type": "text/event-stream; charset=utf-8"},
+            stream=stream,
+            extensions={"network_stream": stream},
+        )
+
+    # Requests.
+
+    def answer(self, request: httpx.Request, make_stream: type[Stream]) -> httpx.Response:
+        """Answer `request`; a stream gets a body made by `make_stream`."""
+        path = request.url.path.removeprefix("/api/v1")
+        with self._lock:
+            self.calls.append((request.method, path))
+            if self._is_down:
+                raise httpx.ConnectError("nobody listens", request=request)
+            if self._planned:
+                return self._planned.pop(0)
+            if path == "/core/.well-known/jwks.json":
+                return httpx.Response(200, content=encode_jwks(self._keys))
+            return self._refused(request) or self._route(request, path, make_stream)
+
+    def waits_for(self, request: httpx.Request) -> tuple[FakeLogin, float] | None:
+        """Return the login whose end `request` wants to wait for, and for how many seconds."""
+        login = self.logins.get(request.url.path.rpartition("/")[2])
+        wait = request.url.params.get("wait")
+        return None if login is None or wait is None else (login, float(wait))
+
+    def _refused(self, request: httpx.Request) -> httpx.Response | None:
+        token = request.headers.get("x-site-token")
+        if token is None:
+            return _error(401, "SITE_TOKEN_MISSING")
+        if token != self.site_token:
+            return _error(401, "SITE_TOKEN_INVALID")
+        return None if self._refusal is None else _error(*self._refusal)
+
+    def _route(
+        self, request: httpx.Request, path: str, make_stream: type[Stream]
+    ) -> httpx.Response:
+        match request.method, path.split("/")[1:]:
+            case "GET", ["foundation", "sites", "me"]:
+                return _ok(site_id=self.site_id, display_name="Test site")
+            case "POST", ["modules", "agent-login", "requests"]:
+                return self._create(json.loads(request.content))
+            case "GET", ["modules", "agent-login", "requests", request_id]:
+                return self._look_at(request_id, with_passport="wait" in request.url.params)
+            case "GET", ["modules", "agent-login", "events"]:
+                return self._connect(make_stream())
+            case "POST", ["modules", "agent-login", "events", "ack"]:
+                return self._acknowledge(json.loads(request.content)["ids"])
+        return _error(404, "NOT_FOUND")
+
+    def _create(self, body: Mapping[str, Any]) -> httpx.Response:
+        ends = datetime.fromtimestamp(int(self._wall_clock()) + LIFETIME, tz=UTC)
+        login = FakeLogin(str(uuid4()), ends, body.get("redirect_url"))
+        self.logins[login.request_id] = login
+        return self._shown(login, 201)
+
+    def _look_at(self, request_id: str, *, with_passport: bool) -> httpx.Response:
+        login = self.logins.get(request_id)
+        if login is None:
+            return _error(404, "SITE_LOGIN_REQUEST_NOT_FOUND")
+        if with_passport and login.status in APPROVED:
+            return self._shown(login, 200, agent_passport_jwt=self.passport_of(login))
+        return self._shown(login, 200)
+
+    def passport_of(self, login: FakeLogin) -> str:
+        """Return a fresh passport of an approved login."""
+        event = next(event for event in self._events.values() if event.login is login)
+        return self._login_passport(login, event.event_id)
+
+    def _shown(self, login: FakeLogin, status: int, **more: object) -> httpx.Response:
+        return _ok(
+            status,
+            login_request_id=login.request_id,
+            status=login.status,
+            expires_at=login.expires_at.isoformat(),
+            site_id=self.site_id,
+            **more,
+        )
+
+    def _acknowledge(self, ids: list[str]) -> httpx.Response:
+        for event_id in ids:
+            event = self._events[event_id]
+            if event.type == "approved":
+                event.login.status = "DELIVERED"
+            event.acknowledge()
+        return _ok(acknowledged=len(ids))
+
+
+class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Brings requests to the fake."""
+
+    def __init__(self, fake: FakeLime) -> None:
+        self._fake = fake
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        wanted = self._fake.waits_for(request)
+        if wanted is not None:
+            wait_for_futures([wanted[0].settled], timeout=wanted[1])
+        return self._fake.answer(request, BlockingStream)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        wanted = self._fake.waits_for(request)
+        if wanted is not None:
+            await happens(wanted[0].settled, wanted[1])
+        return self._fake.answer(request, AsyncStream)
+
+
+@cache
+def _key(_number: int) -> SigningKey:
+    # Shared by all fakes of a process: making one takes longer than everything else here.
+    return SigningKey.generate()
+
+
+def _event(frame: Mapping[str, object], event_id: str | None) -> bytes:
+    numbered = "" if event_id is None else f"id: {event_id}\n"
+    return f"{numbered}data: {json.dumps(frame)}\n\n".encode()
+
+
+def _ok(http_status: int = 200, /, **data: object) -> httpx.Response:
+    return httpx.Response(http_status, json={"ok": True, "data": data}, headers=_request_id())
+
+
+def _error(status: int, code: str) -> httpx.Response:
+    body = {"ok": False, "error": {"code": code, "message": f"The fake LIME says {code}."}}
+    return httpx.Response(status, json=body, headers=_request_id())
+
+
+def _request_id() -> dict[str, str]:
+    return {"X-Request-Id": uuid4().hex}
