@@ -84,7 +84,12 @@ def test_keys_walk_through_their_states_with_one_active(
     own.command("keys", "rotate")
     (second,) = set(_states(own)) - {first}
     walked = [_states(own)]
-    eventually(lambda: walked.append(_states(own)) or walked[-1][second] == "active")
+
+    def signs() -> bool:
+        walked.append(_states(own))
+        return walked[-1][second] == "active"
+
+    eventually(signs)
     assert walked[-1] == {first: "retiring", second: "active"}
     for states in walked:
         assert list(states.values()).count("active") == 1

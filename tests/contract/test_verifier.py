@@ -44,7 +44,8 @@ def _refused(verifier: lime_sites.LimeSiteSync, token: str) -> None:
 
 def _accepted(verifier: lime_sites.LimeSiteSync, token: str) -> None:
     for expected in (REQUEST, None):
-        assert verifier.verify_passport(token, expected_request_id=expected)
+        passport = verifier.verify_passport(token, expected_request_id=expected)
+        assert passport.claims["sub"] == passport.agent_id
 
 
 @promise("verifier:returns-or-raises")
@@ -52,7 +53,7 @@ def test_a_verifier_returns_the_proven_passport(
     verifier: lime_sites.LimeSiteSync, issuer: Issuer
 ) -> None:
     passport = verifier.verify_passport(issuer.passport(), expected_request_id=REQUEST)
-    assert not isinstance(passport, bool)
+    assert type(passport) is lime_sites.Passport
     assert passport.claims["request_id"] == REQUEST
     for nonsense in ("", ".", "..", "a.b.c", "\x00", "é", "null", "{}"):
         _refused(verifier, nonsense)

@@ -1,8 +1,8 @@
 """One database, one Redis, and whatever runs on them: the servers, accounts and accidents of the contract suite."""
 
-import json
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 import asyncpg
 import httpx
 
+from tests.support.clerk import Clerk, clerk
 from tests.support.engines import Databases
 from tests.support.relay import Address, Relay
 from tests.support.server import PortReservation, ServeServer, new_master_key, run_command
@@ -66,7 +67,6 @@ class Deployment:
         self._engines = engines
         self._databases = databases
         self._owner: Owner | None = None
-        self._number = 0
         self.command("migrate")
 
     def command(self, *arguments: str) -> str:
@@ -97,38 +97,51 @@ class Deployment:
 
     def owner(self) -> Owner:
         """A new owner."""
-        made = self._made("owner", "create", f"owner-{self._next()}@lime.example")
-        return Owner(made["owner_id"])
+
+        async def make(desk: Clerk) -> Owner:
+            return Owner(
+                (await desk.owners.create(f"{secrets.token_hex(8)}@lime.example")).owner_id
+            )
+
+        return self._at_the_desk(make)
 
     def agent(self, *, owner: Owner | None = None, display_name: str = "Agent") -> Agent:
         """A new agent, by default of an owner that all tests share."""
-        owner = owner or self._shared_owner()
-        made = self._made("agent", "create", display_name, "--owner", owner.owner_id)
-        return Agent(made["agent_id"], made["agent_token"])
+        return self.agents(1, owner=owner, display_name=display_name)[0]
 
-    def agents(self, count: int) -> list[Agent]:
+    def agents(
+        self, count: int, *, owner: Owner | None = None, display_name: str = "Agent"
+    ) -> list[Agent]:
         """Many of them."""
-        return [self.agent() for _ in range(count)]
+        owner_id = (owner or self._shared_owner()).owner_id
+
+        async def make(desk: Clerk) -> list[Agent]:
+            made = [await desk.agents.register(owner_id, display_name) for _ in range(count)]
+            return [Agent(agent.agent_id, token.text) for agent, token in made]
+
+        return self._at_the_desk(make)
 
     def site(self, *, display_name: str = "Site", domain: str | None = None) -> Site:
         """A new site."""
-        options = ["--domain", domain] if domain else []
-        made = self._made(
-            "site", "create", display_name, "--owner", self._shared_owner().owner_id, *options
-        )
-        return Site(made["site_id"], made["site_token"])
+        owner_id = self._shared_owner().owner_id
 
-    def _made(self, *arguments: str) -> dict[str, Any]:
-        made: dict[str, Any] = json.loads(self.command(*arguments, "--json"))
-        return made
+        async def make(desk: Clerk) -> Site:
+            site, token = await desk.sites.register(owner_id, display_name, domain=domain)
+            return Site(site.site_id, token.text)
+
+        return self._at_the_desk(make)
+
+    def _at_the_desk(self, work: Callable[[Clerk], Coroutine[Any, Any, T]]) -> T:
+        async def opened() -> T:
+            master_key = bytes.fromhex(self.settings["LIME_MASTER_KEY"])
+            async with clerk(self._engines.database_url, master_key) as desk:
+                return await work(desk)
+
+        return self._databases.run(opened())
 
     def _shared_owner(self) -> Owner:
         self._owner = self._owner or self.owner()
         return self._owner
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
 
     # What an owner or operator will do through an API that is not there yet
 
@@ -183,8 +196,10 @@ class Deployment:
 
         assert self._with_database(change) == "UPDATE 1"
 
-    def _with_database(self, work: Callable[["asyncpg.Connection[Any]"], Any]) -> Any:
-        async def connected() -> Any:
+    def _with_database(
+        self, work: Callable[["asyncpg.Connection[Any]"], Coroutine[Any, Any, T]]
+    ) -> T:
+        async def connected() -> T:
             connection = await asyncpg.connect(self._engines.database_url)
             try:
                 return await work(connection)

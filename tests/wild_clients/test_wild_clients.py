@@ -10,6 +10,8 @@ from tests.support.server import DevServer
 from tests.support.wire import Wire, data
 from tests.wild_clients.conftest import Program, environment
 
+Refusals = dict[str, tuple[str, str | None, int | None]]
+
 
 def test_it_is_the_published_clients_that_run(wild_python: str) -> None:
     script = (
@@ -63,7 +65,7 @@ def test_refusals_arrive_as_the_errors_that_these_clients_know(deployment: Deplo
     with deployment.server("refusing") as server, Wire(server.api_base) as wire:
         wild = environment(server, agent.token, site.token, OTHER_AGENT_TOKEN=other.token)
         with Program("refusal", wild) as program:
-            found = {}
+            found: Refusals = {}
             for _ in range(2):
                 _keep(found, program)
             denied = program.facts()["denied"]
@@ -87,7 +89,7 @@ def test_refusals_arrive_as_the_errors_that_these_clients_know(deployment: Deplo
     assert handled["first_handled"] == handled["taken"]
 
 
-def _keep(found: dict[str, tuple[str, str | None, int | None]], program: Program) -> None:
+def _keep(found: Refusals, program: Program) -> None:
     facts = program.facts()
     found[facts["what"]] = (facts["error"], facts["code"], facts["status"])
 

@@ -13,4 +13,5 @@ def say(**facts: object) -> None:
 
 async def hear() -> str:
     """Wait for the test's next line."""
-    return (await asyncio.to_thread(sys.stdin.readline)).strip()
+    line: str = await asyncio.to_thread(sys.stdin.readline)
+    return line.strip()
