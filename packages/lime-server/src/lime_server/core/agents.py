@@ -37,7 +37,8 @@ class Agent:
     def require_good_standing(self) -> None:
         """Return if this agent may act.
 
-        Raises AgentUserSuspended before AgentInactive: a suspension outranks the owner's own switch.
+        Raises AgentUserSuspended or AgentInactive, the former first: a suspension outranks the
+        owner's own switch.
         """
         if self.owner_suspended:
             raise AgentUserSuspended

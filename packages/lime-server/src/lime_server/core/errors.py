@@ -17,16 +17,21 @@
     │   └── SiteSuspended          403  SITE_SUSPENDED
     ├── NotFound                   404  NOT_FOUND
     │   └── SiteLoginRequestNotFound  404  SITE_LOGIN_REQUEST_NOT_FOUND
+    ├── RequestTooSlow             408  REQUEST_TIMEOUT
     ├── Conflict                   409  CONFLICT
-    │   └── IdempotencyKeyReused   409  IDEMPOTENCY_KEY_REUSED
+    │   ├── IdempotencyKeyReused   409  IDEMPOTENCY_KEY_REUSED
+    │   └── IdempotencyKeyInUse    409  IDEMPOTENCY_KEY_IN_USE
+    ├── BodyTooLarge               413  BODY_TOO_LARGE
     ├── RateLimited                429  RATE_LIMIT_EXCEEDED
     └── Unavailable                503  UNAVAILABLE
         ├── AuthUnavailable           503  AUTH_UNAVAILABLE
         └── SiteTokenAuthUnavailable  503  SITE_TOKEN_AUTH_UNAVAILABLE
 
-Codes and statuses are those of protocol sections 1 to 3. An error's message is for a human and may be
-sent to the caller as it is, so it never holds a secret.
+Codes and statuses are those of protocol sections 1 to 3. An error's message is for a human and may
+be sent to the caller as it is, so it never holds a secret.
 """
+
+# ruff: noqa: N818 - they are named like their codes on the wire, not like Python's own exceptions
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -48,7 +53,8 @@ class DomainError(Exception):
     ) -> None:
         """Describe what went wrong.
 
-        `detail` is added to the error envelope. `retry_after` is in whole seconds and becomes the header.
+        `detail` is added to the error envelope. `retry_after` is in whole seconds and becomes the
+        header.
         """
         self.message = message or self.default_message
         self.detail = detail
@@ -171,6 +177,29 @@ class IdempotencyKeyReused(Conflict):
 
     code = "IDEMPOTENCY_KEY_REUSED"
     default_message = "This Idempotency-Key was used with another body."
+
+
+class IdempotencyKeyInUse(Conflict):
+    """The first request with this `Idempotency-Key` is still running; `retry_after` is set."""
+
+    code = "IDEMPOTENCY_KEY_IN_USE"
+    default_message = "The first request with this Idempotency-Key has not been answered yet."
+
+
+class RequestTooSlow(DomainError):
+    """The request's body did not arrive in time."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+    default_message = "The request did not arrive in time."
+
+
+class BodyTooLarge(DomainError):
+    """The request's body is larger than any request needs."""
+
+    code = "BODY_TOO_LARGE"
+    status = 413
+    default_message = "The request's body is too large."
 
 
 class RateLimited(DomainError):

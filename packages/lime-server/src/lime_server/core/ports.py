@@ -12,7 +12,10 @@ class Wakeup(Protocol):
     """A bell: it says that something may have changed, never what. Whoever hears it reads again."""
 
     async def ring(self, topic: str, ident: str) -> None:
-        """Wake whoever listens, in every process. Best effort; never raises, never delays for long."""
+        """Wake whoever listens, in every process.
+
+        Best effort: never raises, never delays for long.
+        """
         ...
 
     def listen(self, callback: Callable[[str, str], None]) -> Callable[[], None]:

@@ -103,5 +103,3 @@ def _example(error: type[DomainError]) -> dict[str, object]:
 def succeeds_with(status: int, description: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` entry of a success, with the headers every response carries."""
     return {status: {"description": description, "headers": REQUEST_ID_HEADER}}
-
-

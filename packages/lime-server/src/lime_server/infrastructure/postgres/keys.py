@@ -8,6 +8,7 @@ from typing import Protocol
 import asyncpg
 
 from lime_server.core.keys import Key, KeyState
+from lime_server.infrastructure.postgres.pool import Connection, Database
 
 _LOCK = 0x4C494D45_4B455953  # "LIMEKEYS": one number for this purpose in the whole database
 
@@ -39,19 +40,19 @@ class Sealer(Protocol):
 class PostgresKeys:
     """Keeps keys for all servers of one database."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
         """`sealer` belongs to the master key: with another one, no key can be read."""
-        self._pool = pool
+        self._database = database
         self._sealer = sealer
 
     async def published(self) -> Sequence[Key]:
         """Keys that are not gone, oldest first."""
-        return [_key(row, self._sealer) for row in await self._pool.fetch(_PUBLISHED)]
+        return [_key(row, self._sealer) for row in await self._database.fetch(_PUBLISHED)]
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator["_Transaction"]:
         """One transaction at a time, over all servers; all of it happens or nothing."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._database.acquire() as connection, connection.transaction():
             # Held until the transaction ends, however it ends.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             yield _Transaction(connection, self._sealer)
@@ -60,7 +61,7 @@ class PostgresKeys:
 class _Transaction:
     def __init__(
         self,
-        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        connection: Connection,
         sealer: Sealer,
     ) -> None:
         self._connection = connection

@@ -14,16 +14,19 @@ from logging import getLogger
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
+from lime_server.core.ids import parse_id
 from lime_server.core.ports import Wakeup
 from lime_server.modules.site_login.model import DueEvent
 from lime_server.modules.site_login.ports import TOPIC, EventStore, SiteStanding, Tally
 from lime_server.modules.site_login.seat import BATCH, Ending, Seat
 
-_log = getLogger(__name__)
+log = getLogger(__name__)
 
 OVERLAP = timedelta(seconds=30)
-"""How far a poll looks back beyond the last one: longer than a transaction takes to commit, and than
-the clocks of two servers differ."""
+"""How far a poll looks back beyond the last one.
+
+Longer than a transaction takes to commit, and than the clocks of two servers differ.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,17 @@ class Delivery:
 
     @contextmanager
     def seat(self, site_id: str, consumer: str | None) -> Iterator[Seat]:
-        """A place for one stream of this site. With `consumer` it shares the work with the others."""
+        """A place for one stream of this site; with `consumer` it shares the work with others."""
         seat = Seat(site_id, consumer, since=self._clock.now())
         if self._draining:
             seat.end(Ending.GOAWAY)
         self._seats.setdefault(site_id, []).append(seat)
-        self._tally.streams(+1)
+        self._tally.stream_opened()
         self.look_at(site_id)
         try:
             yield seat
         finally:
-            self._tally.streams(-1)
+            self._tally.stream_closed()
             self._seats[site_id].remove(seat)
             if not self._seats[site_id]:
                 del self._seats[site_id]
@@ -99,6 +102,13 @@ class Delivery:
         """There may be something for this site, or room for more."""
         self._dirty.add(site_id)
         self._work.set()
+
+    async def acknowledge(self, site_id: str, unverified_ids: Iterable[str]) -> None:
+        """Note that the site has these events. What is no id, or not its own, changes nothing."""
+        ids = [event_id for text in unverified_ids if (event_id := parse_id(text))]
+        if ids:
+            now = self._clock.now()
+            self._tally.login("delivered", await self._events.acknowledge(site_id, ids, now))
 
     @property
     def draining(self) -> bool:
@@ -129,9 +139,9 @@ class Delivery:
                         await self.poll()
                     await self.serve_rung()
                 except Unavailable as error:
-                    _log.warning("events cannot be read: %s", error)
+                    log.warning("events cannot be read: %s", error)
                 except Exception:
-                    _log.exception("a round of deliveries failed")
+                    log.exception("a round of deliveries failed")
                 await self._wait_until(next_poll)
         finally:
             stop_listening()
@@ -215,12 +225,12 @@ class Delivery:
             if count[site_id]:
                 self._turn += 1
                 seat.turn = self._turn
-            # A full batch may not be all there is, and another new stream wants its own leases back.
+            # A full batch may not be all there is; another new stream wants its own leases back.
             if count[site_id] == BATCH or self._has_resuming(site_id):
                 self.look_at(site_id)
 
     def _taker(self, site_id: str) -> Seat | None:
-        """The stream of this site whose turn it is: a new one first, then the longest without work."""
+        """The stream whose turn it is: a new one first, then the longest without work."""
         sharing = [seat for seat in self._seats.get(site_id, ()) if seat.consumer]
         ready = [seat for seat in sharing if seat.has_room]
         if not ready:

@@ -34,7 +34,7 @@ class Passports:
         self._lifetime = lifetime
 
     async def refreshed(self, due: DueEvent) -> DueEvent | None:
-        """`due` if it can be sent now, looked at again if it waited; None if it must be held back."""
+        """`due` if it can be sent now, looked at again if it waited; None if it is held back."""
         now = self._clock.now()
         if now - due.read_at > _STALE:
             again = await self._events.named([due.event.event_id], now=now)
@@ -44,7 +44,7 @@ class Passports:
         return due if due.may_be_sent(now) else None
 
     async def of_login(self, site_id: str, request_id: str) -> str | None:
-        """The passport of an approved request of this site, None if it must not be sent (any more)."""
+        """The passport of this site's approved request; None if it must not be sent (any more)."""
         for due in await self._events.named([request_id], now=self._clock.now()):
             if due.event.site_id == site_id and due.may_be_sent(self._clock.now()):
                 return await self.mint(due)

@@ -60,16 +60,17 @@ class EventStore(Protocol):
 
         `consumers` maps a site id to the consumer that is to get them. Due is what is not
         acknowledged, not past its delivery window, and not leased to anyone else after `now`. For
-        sites in `resuming` the consumer's own running leases are due too: its stream is new, so what
-        the last one carried may not have arrived.
+        sites in `resuming` the consumer's own running leases are due too: its stream is new, so
+        what the last one carried may not have arrived.
         """
         ...
 
     async def recent(
         self, site_ids: Collection[str], *, now: datetime, since: datetime
     ) -> list[DueEvent]:
-        """Every event of these sites that can be sent at `now`, oldest first: those not acknowledged,
-        and the acknowledged ones made at `since` or later. Leases nothing.
+        """Every event of these sites that can be sent at `now`, oldest first.
+
+        Those not acknowledged, and the acknowledged ones made at `since` or later. Leases nothing.
         """
         ...
 
@@ -130,6 +131,10 @@ class Tally(Protocol):
         """Login requests that were created, approved, denied, expired or delivered."""
         ...
 
-    def streams(self, change: int) -> None:
-        """Event streams opened (+1) and closed (-1)."""
+    def stream_opened(self) -> None:
+        """One more event stream is open."""
+        ...
+
+    def stream_closed(self) -> None:
+        """One event stream less is open."""
         ...

@@ -1,60 +1,29 @@
 """The routes of the site login: parse, call, shape the answer."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from starlette.types import Receive, Scope, Send
 
 from lime_server.core.agents import Agent, Agents
 from lime_server.core.errors import (
-    AgentInactive,
-    AgentUserSuspended,
-    AuthUnavailable,
-    InvalidAgentToken,
     InvalidInput,
     InvalidPow,
-    MissingAgentToken,
     MissingPowNonce,
     RateLimited,
     SiteLoginRequestNotFound,
-    SiteSuspended,
-    SiteTokenAuthUnavailable,
-    SiteTokenInvalid,
-    SiteTokenMissing,
     Unavailable,
 )
 from lime_server.foundation.sites import Site, Sites
-from lime_server.modules import http
+from lime_server.modules import credentials, http
 from lime_server.modules.site_login import wire
 from lime_server.modules.site_login.passports import Passports
-from lime_server.modules.site_login.seat import Ending, Seat
+from lime_server.modules.site_login.response import EventStreamResponse
 from lime_server.modules.site_login.service import SiteLogin
-from lime_server.modules.site_login.stream import EventStream, StreamParts
+from lime_server.modules.site_login.stream import StreamParts
 
 MAX_WAIT = 30
 """Seconds a long poll may last (protocol section 3): less than what proxies cut."""
-
-AGENT_FAILURES = (
-    MissingAgentToken,
-    InvalidAgentToken,
-    AgentInactive,
-    AgentUserSuspended,
-    RateLimited,
-    AuthUnavailable,
-    Unavailable,
-)
-SITE_FAILURES = (
-    SiteTokenMissing,
-    SiteTokenInvalid,
-    SiteSuspended,
-    RateLimited,
-    SiteTokenAuthUnavailable,
-    Unavailable,
-)
 
 RequestId = Annotated[str, Path(description="The login request's id, a UUID.")]
 Wait = Annotated[
@@ -98,7 +67,7 @@ def router(parts: SiteLoginParts) -> APIRouter:
 
 
 def _site_routes(api: APIRouter, parts: SiteLoginParts) -> None:
-    current_site = _current_site(parts.sites)
+    current_site = credentials.site_of(parts.sites)
 
     @api.post(
         "/modules/agent-login/requests",
@@ -106,7 +75,7 @@ def _site_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         status_code=201,
         response_model=http.Envelope[wire.CreatedLogin],
         responses=http.succeeds_with(201, "Hand `login_request_id` to the agent.")
-        | http.fails_with(InvalidInput, *SITE_FAILURES),
+        | http.fails_with(InvalidInput, *credentials.SITE_FAILURES),
     )
     async def create(
         site: Annotated[Site, Depends(current_site)], body: wire.CreateBody | None = None
@@ -120,7 +89,7 @@ def _site_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         summary="See what became of a login",
         response_model=http.Envelope[wire.LoginStatus],
         responses=http.succeeds_with(200, "The request as it stands.")
-        | http.fails_with(InvalidInput, SiteLoginRequestNotFound, *SITE_FAILURES),
+        | http.fails_with(InvalidInput, SiteLoginRequestNotFound, *credentials.SITE_FAILURES),
     )
     async def status(
         site: Annotated[Site, Depends(current_site)], request_id: RequestId, wait: Wait = None
@@ -138,7 +107,7 @@ def _site_routes(api: APIRouter, parts: SiteLoginParts) -> None:
 
 
 def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
-    current_agent = _current_agent(parts.agents)
+    current_agent = credentials.agent_of(parts.agents)
 
     @api.get(
         "/auth/requests/{request_id}",
@@ -157,7 +126,11 @@ def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         response_model=http.Envelope[wire.Decision],
         responses=http.succeeds_with(200, "The agent is in; the site gets its passport.")
         | http.fails_with(
-            InvalidInput, MissingPowNonce, InvalidPow, SiteLoginRequestNotFound, *AGENT_FAILURES
+            InvalidInput,
+            MissingPowNonce,
+            InvalidPow,
+            SiteLoginRequestNotFound,
+            *credentials.AGENT_FAILURES,
         ),
     )
     async def approve(
@@ -174,7 +147,7 @@ def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         summary="Refuse to log in",
         response_model=http.Envelope[wire.Decision],
         responses=http.succeeds_with(200, "The site is told.")
-        | http.fails_with(InvalidInput, SiteLoginRequestNotFound, *AGENT_FAILURES),
+        | http.fails_with(InvalidInput, SiteLoginRequestNotFound, *credentials.AGENT_FAILURES),
     )
     async def deny(
         agent: Annotated[Agent, Depends(current_agent)],
@@ -186,13 +159,13 @@ def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
 
 
 def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
-    current_site = _current_site(parts.sites)
+    current_site = credentials.site_of(parts.sites)
 
     @api.get(
         "/modules/agent-login/events",
         summary="Hear what becomes of logins",
         response_class=EventStreamResponse,
-        responses={200: _STREAM_DOC} | http.fails_with(InvalidInput, *SITE_FAILURES),
+        responses=_STREAM_DOC | http.fails_with(InvalidInput, *credentials.SITE_FAILURES),
     )
     async def events(
         site: Annotated[Site, Depends(current_site)], consumer: Consumer = None
@@ -205,76 +178,21 @@ def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         summary="Say which events were handled",
         response_model=http.Envelope[wire.Acknowledged],
         responses=http.succeeds_with(200, "They are not sent again.")
-        | http.fails_with(InvalidInput, *SITE_FAILURES),
+        | http.fails_with(InvalidInput, *credentials.SITE_FAILURES),
     )
     async def acknowledge(
         site: Annotated[Site, Depends(current_site)], body: wire.AckBody
     ) -> Response:
         """After its handler returned, a site acknowledges. Unknown ids change nothing."""
-        await parts.streams.acknowledge(site.site_id, body.ids)
+        await parts.streams.delivery.acknowledge(site.site_id, body.ids)
         return http.success(wire.Acknowledged())
 
 
-_STREAM_DOC = {
-    "description": "Frames of one `data:` line each, holding a JSON object with a `type`: `approved`, "
-    "`denied`, `expired`, `keepalive`, `error` or `goaway`. Unknown types are to be ignored.",
-    "headers": http.REQUEST_ID_HEADER,
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+_STREAM_DOC: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Frames of one `data:` line each, holding a JSON object with a `type`: "
+        "`approved`, `denied`, `expired`, `keepalive`, `error` or `goaway`. Ignore unknown types.",
+        "headers": http.REQUEST_ID_HEADER,
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
 }
-
-
-def _current_agent(agents: Agents) -> Callable[..., Awaitable[Agent]]:
-    async def current_agent(token: Annotated[str | None, Depends(http.agent_token)]) -> Agent:
-        return await agents.authenticate(token)
-
-    return current_agent
-
-
-def _current_site(sites: Sites) -> Callable[..., Awaitable[Site]]:
-    async def current_site(token: Annotated[str | None, Depends(http.site_token)]) -> Site:
-        return await sites.authenticate(token)
-
-    return current_site
-
-
-class EventStreamResponse(Response):
-    """Runs one event stream for as long as the client stays."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, parts: StreamParts, site_id: str, consumer: str | None) -> None:
-        """A stream for a site that has proved to be itself."""
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._parts = parts
-        self._site_id = site_id
-        self._consumer = consumer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until the stream ends, the client goes away, or it reads too slowly."""
-        with self._parts.delivery.seat(self._site_id, self._consumer) as seat:
-            departure = asyncio.create_task(_until_gone(receive, seat))
-            try:
-                await send(
-                    {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-                )
-                await self._pump(seat, send)
-            finally:
-                departure.cancel()
-                with suppress(asyncio.CancelledError):
-                    await departure
-
-    async def _pump(self, seat: Seat, send: Send) -> None:
-        stream = EventStream(seat, self._parts)
-        async with aclosing(stream.frames()) as frames:
-            async for frame in frames:
-                # A reader that does not read fills the transport's buffer, and then blocks us here.
-                async with asyncio.timeout(self._parts.timing.patience):
-                    await send({"type": "http.response.body", "body": frame, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _until_gone(receive: Receive, seat: Seat) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    seat.end(Ending.GONE)

@@ -114,7 +114,7 @@ class SiteLogin:
     async def deny(self, agent: Agent, unverified_id: str) -> Login:
         """Step 4, the other way: the agent refuses. Costs no work, and tells the site at once.
 
-        Raises SiteLoginRequestNotFound unless the request is pending, or this agent denied it before.
+        Raises SiteLoginRequestNotFound unless the request is pending or was denied by this agent.
         """
         known = await self._find(unverified_id)
         old = known.login
@@ -200,8 +200,8 @@ def fit_redirect_url(text: str) -> str:
             if host and secure and "@" not in parts.netloc:
                 return text
     raise InvalidInput(
-        f"redirect_url must be an https URL of at most {MAX_REDIRECT_URL} printable ASCII characters "
-        "without a user name (http only on loopback).",
+        f"redirect_url must be an https URL (http only on loopback) of at most {MAX_REDIRECT_URL} "
+        "printable ASCII characters, without a user name.",
         detail={"field": "redirect_url"},
     )
 

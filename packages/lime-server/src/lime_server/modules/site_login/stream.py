@@ -1,20 +1,18 @@
 """One event stream: frames, heartbeats, and an end (protocol section 5)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from logging import getLogger
 
-from lime_server.core.clock import Clock
 from lime_server.core.errors import SiteSuspended, Unavailable
 from lime_server.modules.site_login import wire
 from lime_server.modules.site_login.delivery import Delivery
 from lime_server.modules.site_login.model import DueEvent, EventKind
 from lime_server.modules.site_login.passports import Passports
-from lime_server.modules.site_login.ports import EventStore, Tally
 from lime_server.modules.site_login.seat import Ending, Seat
 
-_log = getLogger(__name__)
+log = getLogger(__name__)
 _NEVER = float("inf")
 
 
@@ -25,9 +23,12 @@ class StreamTiming:
     keepalive: float
     lifetime: float
 
+    patience: float = 30.0
+    """How long a client may leave a frame unread before its stream is cut."""
+
     @property
     def settle(self) -> float:
-        """How long a stream must outlive a heartbeat before what went ahead of it counts as arrived.
+        """How long a stream must outlive a heartbeat before what went ahead counts as arrived.
 
         A peer that is gone answers with a reset, which takes a round trip to be noticed.
         """
@@ -40,9 +41,6 @@ class StreamParts:
 
     delivery: Delivery
     passports: Passports
-    events: EventStore
-    tally: Tally
-    clock: Clock
     timing: StreamTiming
 
 
@@ -56,7 +54,7 @@ class EventStream:
         self._unconfirmed: list[str] = []
         self._settling: list[str] = []
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncGenerator[bytes, None]:
         """Frames until the stream's life is over or something ends it.
 
         The next frame is asked for when the last one was written: that is how a slow reader slows
@@ -102,16 +100,18 @@ class EventStream:
         try:
             fresh = await self._parts.passports.refreshed(due)
             if fresh is None:
-                return self._held_back(due)
+                self._hold_back(due)
+                return None
             passport = None
             if fresh.event.kind is EventKind.APPROVED:
                 passport = await self._parts.passports.mint(fresh)
         except Unavailable as error:
-            _log.warning("an event has to wait: %s", error)
-            return self._held_back(due)
+            log.warning("an event has to wait: %s", error)
+            self._hold_back(due)
+            return None
         return wire.event_frame(fresh.event, passport)
 
-    def _held_back(self, due: DueEvent) -> None:
+    def _hold_back(self, due: DueEvent) -> None:
         # It is still in the database: a consumer's lease runs out, and a stream without consumer
         # must be willing to see it again.
         self._seat.sent.discard(due.event.event_id)
@@ -125,15 +125,11 @@ class EventStream:
         if not self._settling:
             return
         try:
-            delivered = await self._parts.events.acknowledge(
-                self._seat.site_id, self._settling, self._parts.clock.now()
-            )
+            await self._parts.delivery.acknowledge(self._seat.site_id, self._settling)
         except Unavailable as error:
             # They are settled after the next heartbeat instead.
-            _log.warning("deliveries cannot be noted: %s", error)
+            log.warning("deliveries cannot be noted: %s", error)
             self._unconfirmed = self._settling + self._unconfirmed
-        else:
-            self._parts.tally.login("delivered", delivered)
         self._settling = []
 
 

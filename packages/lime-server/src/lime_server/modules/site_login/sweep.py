@@ -12,7 +12,7 @@ from lime_server.core.errors import Unavailable
 from lime_server.core.ports import Wakeup
 from lime_server.modules.site_login.ports import TOPIC, LoginStore, Tally
 
-_log = getLogger(__name__)
+log = getLogger(__name__)
 
 BATCH = 500
 """Rows per transaction: short enough that nobody waits behind it."""
@@ -43,7 +43,7 @@ class Sweep:
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`draw` gives numbers from 0 to 1 that keep servers from sweeping in step."""
-        self._logins = logins
+        self.logins = logins
         self._bell = bell
         self._tally = tally
         self._clock = clock
@@ -57,23 +57,23 @@ class Sweep:
             try:
                 await self.once()
             except Unavailable as error:
-                _log.warning("the sweep has to wait: %s", error)
+                log.warning("the sweep has to wait: %s", error)
             except Exception:
-                _log.exception("a sweep failed")
+                log.exception("a sweep failed")
 
     async def once(self) -> None:
         """Expire everything that is due, then delete everything that is old, in batches."""
         while await self._expire_some() == BATCH:
             pass
         now = self._clock.now()
-        while await self._logins.prune(
+        while await self.logins.prune(
             now, finished_before=now - self._rules.retention, limit=BATCH
         ):
             pass
 
     async def _expire_some(self) -> int:
         now = self._clock.now()
-        events = await self._logins.expire(
+        events = await self.logins.expire(
             now, deliver_until=now + self._rules.delivery_window, limit=BATCH
         )
         self._tally.login("expired", len(events))

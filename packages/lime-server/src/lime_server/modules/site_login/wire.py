@@ -1,4 +1,4 @@
-"""What travels: strict about what comes in, complete in what goes out (protocol sections 3 and 5)."""
+"""What travels: strict in, complete out (protocol sections 3 and 5)."""
 
 import json
 from typing import Annotated, Literal, Self
@@ -25,8 +25,8 @@ class CreateBody(_Input):
         str | None,
         Field(
             max_length=MAX_REDIRECT_URL,
-            description="Handed back with the event: where the site wants its user to go on. https, "
-            "or http on loopback.",
+            description="Handed back with the event: where the site wants its user to go on. "
+            "https, or http on loopback.",
         ),
     ] = None
 

@@ -1,0 +1,163 @@
+"""Owners, agents and sites in PostgreSQL."""
+
+from collections.abc import Collection
+
+import asyncpg
+
+from lime_server.core.agents import Agent
+from lime_server.core.errors import Conflict, NotFound
+from lime_server.foundation.owners import Owner
+from lime_server.foundation.sites import Site
+from lime_server.infrastructure.postgres.pool import Database
+
+AGENT_COLUMNS = """
+    a.agent_id, a.owner_id, a.display_name, a.description, a.avatar_url, a.active, a.created_at,
+    ao.suspended AS owner_suspended, ao.kyc_level
+"""
+AGENT_TABLES = "core.agents a JOIN foundation.owners ao ON ao.owner_id = a.owner_id"
+SITE_COLUMNS = """
+    s.site_id, s.owner_id, s.display_name, s.domain, s.domain_verified,
+    s.suspended OR so.suspended AS suspended, s.created_at
+"""
+SITE_TABLES = "foundation.sites s JOIN foundation.owners so ON so.owner_id = s.owner_id"
+
+# The pieces above are constants of this module, which is what makes composing them safe.
+_AGENT_BY_TOKEN = f"""
+    SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} JOIN core.agent_tokens t ON t.agent_id = a.agent_id
+    WHERE t.token_hash = $1
+"""  # noqa: S608 - constants
+_AGENT_BY_ID = f"SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} WHERE a.agent_id = $1"  # noqa: S608 - constants
+_SITE_BY_TOKEN = f"""
+    SELECT {SITE_COLUMNS} FROM {SITE_TABLES} JOIN foundation.site_tokens t ON t.site_id = s.site_id
+    WHERE t.token_hash = $1
+"""  # noqa: S608 - constants
+_SITES_IN_GOOD_STANDING = f"""
+    SELECT s.site_id FROM {SITE_TABLES}
+    WHERE s.site_id = ANY ($1::uuid[]) AND NOT s.suspended AND NOT so.suspended
+"""  # noqa: S608 - constants
+
+# One statement each: a holder without a token, or the reverse, cannot exist.
+_ADD_AGENT = """
+    WITH added AS (
+        INSERT INTO core.agents
+            (agent_id, owner_id, display_name, description, avatar_url, active, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        RETURNING agent_id, created_at
+    )
+    INSERT INTO core.agent_tokens (token_hash, agent_id, created_at)
+    SELECT $8, agent_id, created_at FROM added
+"""
+_ADD_SITE = """
+    WITH added AS (
+        INSERT INTO foundation.sites
+            (site_id, owner_id, display_name, domain, domain_verified, suspended, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        RETURNING site_id, created_at
+    )
+    INSERT INTO foundation.site_tokens (token_hash, site_id, created_at)
+    SELECT $8, site_id, created_at FROM added
+"""
+
+
+class PostgresOwners:
+    """Keeps owners."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def add(self, owner: Owner) -> None:
+        """Keep a new owner. Raises `core.errors.Conflict` if the address is taken."""
+        try:
+            await self._database.execute(
+                "INSERT INTO foundation.owners (owner_id, email, kyc_level, suspended, created_at) "
+                "VALUES ($1, $2, $3, $4, $5)",
+                owner.owner_id,
+                owner.email,
+                owner.kyc_level,
+                owner.suspended,
+                owner.created_at,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict("There is an owner with this address.") from error
+
+    async def by_email(self, email: str) -> Owner | None:
+        """The owner with this address, in lower case."""
+        row = await self._database.fetchrow(
+            "SELECT owner_id, email, kyc_level, suspended, created_at "
+            "FROM foundation.owners WHERE email = $1",
+            email,
+        )
+        return None if row is None else Owner(**row)
+
+
+class PostgresAgents:
+    """Keeps agents and the hashes of their tokens."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def add(self, agent: Agent, token_hash: bytes) -> None:
+        """Keep a new agent. Raises `core.errors.NotFound` if there is no such owner."""
+        try:
+            await self._database.execute(
+                _ADD_AGENT,
+                agent.agent_id,
+                agent.owner_id,
+                agent.display_name,
+                agent.description,
+                agent.avatar_url,
+                agent.active,
+                agent.created_at,
+                token_hash,
+            )
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("There is no such owner.") from error
+
+    async def by_token(self, token_hash: bytes) -> Agent | None:
+        """The agent whose token has this hash."""
+        return _agent(await self._database.fetchrow(_AGENT_BY_TOKEN, token_hash))
+
+    async def by_id(self, agent_id: str) -> Agent | None:
+        """The agent with this id."""
+        return _agent(await self._database.fetchrow(_AGENT_BY_ID, agent_id))
+
+
+class PostgresSites:
+    """Keeps sites and the hashes of their tokens."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def add(self, site: Site, token_hash: bytes) -> None:
+        """Keep a new site. Raises `core.errors.NotFound` if there is no such owner."""
+        try:
+            await self._database.execute(
+                _ADD_SITE,
+                site.site_id,
+                site.owner_id,
+                site.display_name,
+                site.domain,
+                site.domain_verified,
+                site.suspended,
+                site.created_at,
+                token_hash,
+            )
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("There is no such owner.") from error
+
+    async def by_token(self, token_hash: bytes) -> Site | None:
+        """The site whose token has this hash."""
+        row = await self._database.fetchrow(_SITE_BY_TOKEN, token_hash)
+        return None if row is None else Site(**row)
+
+    async def suspended(self, site_ids: Collection[str]) -> set[str]:
+        """Those of `site_ids` that are suspended, or no longer there."""
+        rows = await self._database.fetch(_SITES_IN_GOOD_STANDING, list(site_ids))
+        return set(site_ids) - {row["site_id"] for row in rows}
+
+
+def _agent(row: asyncpg.Record | None) -> Agent | None:
+    return None if row is None else Agent(**row)

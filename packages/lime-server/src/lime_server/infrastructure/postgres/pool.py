@@ -1,0 +1,132 @@
+"""Connections to PostgreSQL, and what their failures mean."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from logging import getLogger
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from lime_server.core.errors import Unavailable
+
+_log = getLogger(__name__)
+
+T = TypeVar("T")
+Pool = asyncpg.Pool[asyncpg.Record]
+Connection = PoolConnectionProxy[asyncpg.Record]
+
+RETRY_AFTER = 1
+"""Seconds that callers are told to wait: a failover or a restart takes about that long."""
+
+_AWAY = (
+    OSError,  # includes TimeoutError: nobody there, or no answer in time
+    asyncpg.InterfaceError,  # the connection or the pool is closed
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
+    asyncpg.OperatorInterventionError,  # shutdown, recovery, a cancelled statement
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that used to be the primary
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+@contextmanager
+def failures_as_unavailable() -> Iterator[None]:
+    """Turn "the engine cannot answer" into `core.errors.Unavailable`; our own mistakes pass."""
+    try:
+        yield
+    except _AWAY as error:
+        # Only the kind is logged: an engine's message may hold values.
+        _log.error("PostgreSQL cannot answer: %s", type(error).__name__)
+        raise Unavailable(retry_after=RETRY_AFTER) from error
+
+
+class Database:
+    """A pool whose every operation ends in time: with an answer, or with `Unavailable`."""
+
+    def __init__(self, pool: Pool, patience: float) -> None:
+        """`patience` is in seconds, for getting a connection and for each statement."""
+        self._pool = pool
+        self._patience = patience
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """All rows."""
+        return await self._run(lambda connection: connection.fetch(query, *arguments))
+
+    async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """The first row."""
+        return await self._run(lambda connection: connection.fetchrow(query, *arguments))
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        """The first column of the first row."""
+        return await self._run(lambda connection: connection.fetchval(query, *arguments))
+
+    async def execute(self, query: str, *arguments: object) -> str:
+        """The command tag, for example `UPDATE 1`."""
+        return await self._run(lambda connection: connection.execute(query, *arguments))
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """A connection for a use case of several statements."""
+        with failures_as_unavailable():
+            connection = await self._pool.acquire(timeout=self._patience)
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
+
+    async def ready(self) -> bool:
+        """Whether the engine answers."""
+        try:
+            return bool(await self.fetchval("SELECT true"))
+        except Unavailable:
+            return False
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self.acquire() as connection:
+            return await work(connection)
+
+
+@asynccontextmanager
+async def open_database(url: str, *, size: int, patience: float) -> AsyncIterator[Database]:
+    """A pool of at most `size` connections, closed at the end.
+
+    `patience` is in seconds: see `Database`.
+
+    Raises `core.errors.Unavailable` if PostgreSQL cannot be reached now.
+    """
+    with failures_as_unavailable():
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=patience,
+            command_timeout=patience,
+            init=_prepare,
+            server_settings={"application_name": "lime-server"},
+        )
+    try:
+        yield Database(pool, patience)
+    finally:
+        await _close(pool, patience)
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    # Ids are text everywhere in the program.
+    await connection.set_type_codec(
+        "uuid", encoder=str, decoder=str, schema="pg_catalog", format="text"
+    )
+
+
+async def _close(pool: Pool, patience: float) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.InterfaceError):
+        # A dead engine does not say goodbye; neither do we.
+        pool.terminate()
