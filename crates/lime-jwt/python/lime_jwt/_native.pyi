@@ -1,6 +1,23 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
+__all__ = [
+    "MAX_JWKS_BYTES",
+    "MAX_LEEWAY",
+    "MAX_TOKEN_BYTES",
+    "TYP_ACCESS",
+    "TYP_BINDING",
+    "TYP_LOGIN",
+    "Expectation",
+    "JwkSet",
+    "KeyEncryptionKey",
+    "SigningKey",
+    "TokenHasher",
+    "encode_jwks",
+    "thumbprint",
+    "verify",
+]
+
 TYP_LOGIN: Final[str]
 """`typ` of a site login's passport."""
 TYP_BINDING: Final[str]

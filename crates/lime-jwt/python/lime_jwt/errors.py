@@ -33,7 +33,7 @@ class MalformedTokenError(InvalidTokenError):
 
 
 class UnsupportedHeaderError(InvalidTokenError):
-    """Another algorithm, no key id, a critical extension, a key of its own, or another kind's `typ`."""
+    """Another algorithm, no key id, an extension, a key of its own, or another kind's `typ`."""
 
 
 class UnknownKeyError(InvalidTokenError):
