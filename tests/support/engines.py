@@ -20,7 +20,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -104,7 +104,9 @@ def claim_redis(url: str) -> tuple[redis.Redis, str]:
         except redis.ResponseError:  # it has fewer than sixteen
             pass
         client.close()
-    pytest.fail(f"No logical database of the server in {REDIS_VARIABLE} is empty: nothing is flushed")
+    pytest.fail(
+        f"No logical database of the server in {REDIS_VARIABLE} is empty: nothing is flushed"
+    )
 
 
 def with_database(url: str, number: int) -> str:

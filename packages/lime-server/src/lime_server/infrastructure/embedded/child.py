@@ -22,11 +22,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import IO
 
 # <linux/prctl.h>
 _PR_SET_PDEATHSIG = 1
 
+_STANDARD_INPUT = 0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str], kernel: Kernel | None = None) -> int:
         kernel.setgid(asked.gid)
         kernel.setuid(asked.uid)
     if asked.guard:
-        return guard(asked.command, asked.signal, parent=sys.stdin.buffer)
+        return guard(asked.command, asked.signal, parent=_STANDARD_INPUT)
     # 2. Ask for the signal only now: the kernel forgets the wish when credentials change.
     if kernel.prctl(_PR_SET_PDEATHSIG, asked.signal) != 0:
         return _give_up("the kernel refuses PR_SET_PDEATHSIG")
@@ -69,10 +69,11 @@ def main(arguments: list[str], kernel: Kernel | None = None) -> int:
     return _give_up("exec returned")
 
 
-def guard(command: list[str], last_signal: int, *, parent: IO[bytes]) -> int:
+def guard(command: list[str], last_signal: int, *, parent: int) -> int:
     """Run `command` and return its exit code.
 
-    Signals are passed on to it, and it gets `last_signal` once `parent` reaches its end.
+    Signals are passed on to it, and it gets `last_signal` once the file descriptor
+    `parent` reaches its end.
     """
     early: list[int] = []
     engine: subprocess.Popen[bytes] | None = None
@@ -95,8 +96,9 @@ def guard(command: list[str], last_signal: int, *, parent: IO[bytes]) -> int:
             signal.signal(number, handler)
 
 
-def _at_end_of(parent: IO[bytes], engine: subprocess.Popen[bytes], last_signal: int) -> None:
-    while parent.read(1):
+def _at_end_of(parent: int, engine: subprocess.Popen[bytes], last_signal: int) -> None:
+    # Read from the descriptor: a thread inside a buffered reader would abort our own exit.
+    while os.read(parent, 1):
         pass
     engine.send_signal(last_signal)
 

@@ -36,7 +36,9 @@ class Engines:
 def engines(path: Path, *, durable: bool = True) -> Iterator[Engines]:
     """Run both engines on the data in `path` until the block ends, or this process does.
 
-    Missing data is made. Blocks for about half a second the first time, and a tenth later. Call it from the main thread.
+    Missing data is made. Blocks for about half a second the first time, and a tenth later. Call it
+    from the main thread.
+
     With `durable=False` a crash of the machine may cost the data, and tests are faster.
 
     Raises:

@@ -14,12 +14,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lime_server.infrastructure.embedded.errors import FolderInUseError, FolderUnusableError
-from lime_server.infrastructure.embedded.identity import Identity
+from lime_server.infrastructure.embedded.identity import Identity, hand_over
 from lime_server.infrastructure.embedded.locate import Binaries
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the final zero.
@@ -120,28 +120,31 @@ def run_folder(folder: DataFolder, identity: Identity | None) -> Iterator[RunFol
     """Make a short-lived folder for sockets; after a crash, the next start removes it.
 
     Raises:
-        FolderUnusableError: there is no folder for temporary files with a path short enough for a
-            socket.
+        FolderUnusableError: every folder for temporary files has too long a path for a socket.
     """
     link = folder.path / "run"
     _remove_old(link)
-    run = Path(tempfile.mkdtemp(prefix=_RUN_PREFIX, dir=_short_place(identity)))
+    run = Path(tempfile.mkdtemp(prefix=_RUN_PREFIX, dir=short_place(identity, _temporary())))
     try:
         link.symlink_to(run)
         made = RunFolder(run, identity)
         made.sockets.mkdir(mode=0o700)
-        if identity is not None:
-            # Others may pass, so that the engines can; only root may write here.
-            run.chmod(0o711)
-            os.chown(made.sockets, identity.uid, identity.gid)
+        hand_over(made.sockets, identity)
+        # Others may pass, so that the engines' account can; only we may look or write.
+        run.chmod(0o711 if identity is not None else 0o700)
         yield made
     finally:
         shutil.rmtree(run, ignore_errors=True)
         link.unlink(missing_ok=True)
 
 
-def _short_place(identity: Identity | None) -> Path:
-    for place in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  # mkdtemp makes a private folder there
+def short_place(identity: Identity | None, places: Iterable[Path]) -> Path:
+    """The first of `places` whose path leaves room for a socket and that `identity` can enter.
+
+    Raises:
+        FolderUnusableError: none of them does.
+    """
+    for place in places:
         fits = len(os.fsencode(place)) + len(_SOCKET_IN_RUN) <= _LONGEST_SOCKET
         if fits and place.is_dir() and (identity is None or identity.can_enter(place)):
             return place
@@ -155,11 +158,12 @@ def _remove_old(link: Path) -> None:
     if not link.is_symlink():
         return
     old = link.readlink()
-    if (
-        old.name.startswith(_RUN_PREFIX)
-        and old.is_dir()
-        and not old.is_symlink()
-        and old.owner() == link.parent.owner()
-    ):
+    ours = old.name.startswith(_RUN_PREFIX) and old.is_dir() and not old.is_symlink()
+    if ours and old.stat().st_uid in {os.geteuid(), link.parent.stat().st_uid}:
         shutil.rmtree(old, ignore_errors=True)
     link.unlink()
+
+
+def _temporary() -> tuple[Path, ...]:
+    # `mkdtemp` makes a folder of our own there, whoever else writes to it.
+    return Path(tempfile.gettempdir()), Path("/tmp")  # noqa: S108

@@ -7,6 +7,7 @@ server's business.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
@@ -50,30 +51,31 @@ def engine_identity(
         FolderUnusableError: the data belongs to an account that we cannot become, or there is none
             to become.
     """
-    owner = cluster.stat().st_uid if cluster.exists() else None
+    owner = cluster.stat() if cluster.exists() else None
     if euid != 0:
-        if owner is not None and owner != euid:
+        if owner is not None and owner.st_uid != euid:
             raise FolderUnusableError(
-                f"The database in {cluster} belongs to the user {_name(owner)}: "
+                f"The database in {cluster} belongs to the user {_name(owner.st_uid)}: "
                 "run as that user or as root, or choose another folder with --data."
             )
         return None
     # Root continues as whoever began: PostgreSQL insists on owning its data.
-    if owner:
-        return _identity(pwd.getpwuid(owner))
+    if owner is not None and owner.st_uid != 0:
+        return Identity(owner.st_uid, owner.st_gid, _name(owner.st_uid))
     for account in _ACCOUNTS:
-        try:
-            return _identity(find(account))
-        except KeyError:
-            continue
+        with contextlib.suppress(KeyError):
+            entry = find(account)
+            return Identity(entry.pw_uid, entry.pw_gid, entry.pw_name)
     raise FolderUnusableError(
         "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` "
         "account to run it as. Start lime-server as an ordinary user."
     )
 
 
-def _identity(entry: pwd.struct_passwd) -> Identity:
-    return Identity(uid=entry.pw_uid, gid=entry.pw_gid, name=entry.pw_name)
+def hand_over(path: Path, identity: Identity | None) -> None:
+    """Make `path` belong to `identity`; for our own account there is nothing to do."""
+    if identity is not None:
+        os.chown(path, identity.uid, identity.gid)
 
 
 def _name(uid: int) -> str:

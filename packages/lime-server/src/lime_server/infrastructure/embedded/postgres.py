@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import time
@@ -13,6 +12,7 @@ from urllib.parse import quote
 from lime_server.infrastructure.embedded.errors import FolderInUseError, FolderUnusableError
 from lime_server.infrastructure.embedded.folder import DataFolder, RunFolder
 from lime_server.infrastructure.embedded.holders import live_postgres
+from lime_server.infrastructure.embedded.identity import hand_over
 from lime_server.infrastructure.embedded.process import Command, Process, spawn
 
 SUPERUSER = "lime"
@@ -130,8 +130,7 @@ def _make_cluster(plan: PostgresPlan) -> None:
     fresh = final.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    if plan.run.identity is not None:
-        os.chown(fresh, plan.run.identity.uid, plan.run.identity.gid)
+    hand_over(fresh, plan.run.identity)
     locale = _BUILTIN_LOCALE if plan.major >= _FIRST_WITH_BUILTIN_LOCALE else _PLAIN_LOCALE
     program = (str(plan.programs / "initdb"), "-D", plan.told_folder(fresh))
     spawn(

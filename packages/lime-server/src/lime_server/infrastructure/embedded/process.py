@@ -20,6 +20,8 @@ from lime_server.infrastructure.embedded.identity import Identity
 START_TIMEOUT = 60.0
 # Seconds between two looks at an engine that is starting or stopping.
 _LOOK = 0.005
+# Seconds a guard gets to end its engine for good.
+_GUARD_PATIENCE = 5.0
 _CHILD = Path(__file__).with_name("child.py")
 _LOG_LINES = 12
 
@@ -60,15 +62,30 @@ class Process:
 
     def stop(self) -> None:
         """End it, gently first, and wait until it is gone. Stopping it again does nothing."""
-        for number, patience in (*self.command.stopping, (signal.SIGKILL, None)):
+        for number, patience in self.command.stopping:
             self._popen.send_signal(number)
-            try:
-                self._popen.wait(patience)
+            if self._ended(patience):
                 break
-            except subprocess.TimeoutExpired:
-                continue
+        else:
+            self._end_now()
         if self._popen.stdin:
             self._popen.stdin.close()
+
+    def _end_now(self) -> None:
+        if self._popen.stdin:
+            # A guard must not be killed before it has ended what it guards.
+            self._popen.stdin.close()
+            if self._ended(_GUARD_PATIENCE):
+                return
+        self._popen.kill()
+        self._popen.wait()
+
+    def _ended(self, patience: float) -> bool:
+        try:
+            self._popen.wait(patience)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float = START_TIMEOUT) -> None:
         """Look at `ready` until it holds.
@@ -94,12 +111,10 @@ class Process:
             StartFailedError: it failed, or took more than `timeout` seconds and was stopped.
         """
         try:
-            failed = self._popen.wait(timeout) != 0
-        except subprocess.TimeoutExpired:
-            failed = True
+            self._ended(timeout)
         finally:
             self.stop()
-        if failed:
+        if self._popen.returncode != 0:
             raise StartFailedError(self.obituary())
 
     def obituary(self) -> str:
