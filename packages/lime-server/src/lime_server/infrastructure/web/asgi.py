@@ -1,0 +1,56 @@
+"""Small helpers for pure ASGI: reading headers, answering without a framework."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from starlette.types import Scope, Send
+
+from lime_server.core.errors import DomainError
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header called `name` (lower case), or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def all_headers(scope: Scope, name: bytes) -> list[str]:
+    """Every header called `name` (lower case), in order."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def envelope(code: str, message: str, detail: Mapping[str, object] | None = None) -> bytes:
+    """The error envelope of protocol section 1."""
+    error: dict[str, object] = {"code": code, "message": message}
+    if detail is not None:
+        error["detail"] = dict(detail)
+    return json.dumps({"ok": False, "error": error}, ensure_ascii=False, default=str).encode()
+
+
+async def answer(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send a whole JSON response."""
+    start: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_error(send: Send, error: DomainError) -> None:
+    """Send `error` as its envelope, with `Retry-After` where it says when to come back."""
+    headers: Headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if error.status in (408, 413):
+        # The rest of the body is still on its way: whatever follows on this connection could be
+        # mistaken for a request.
+        headers.append((b"connection", b"close"))
+    await answer(send, error.status, envelope(error.code, error.message, error.detail), headers)

@@ -1,0 +1,114 @@
+"""Request bodies: bounded in size and time, and unambiguous before anything reads them."""
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow
+from lime_server.infrastructure.web.asgi import all_headers, header
+
+_MOST_DIGITS = 18
+
+
+class Bodies:
+    """Pure ASGI middleware: reads the whole body before the application sees any of it."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: float) -> None:
+        """`timeout` is in seconds, for the whole body."""
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises `BodyTooLarge`, `RequestTooSlow` or `InvalidInput`."""
+        if scope["type"] != "http" or not self._has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        # 1. All of it, or nothing.
+        try:
+            async with asyncio.timeout(self._timeout):
+                body = await self._read(receive)
+        except TimeoutError:
+            raise RequestTooSlow from None
+        if body is None:
+            return  # The client left; there is nobody to answer.
+        # 2. What two readers could read in two ways is refused.
+        if _is_json(scope):
+            check_json(body)
+        # 3. Hand it on in one piece; afterwards the client's leaving can be heard as before.
+        first: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def replay() -> Message:
+            nonlocal first
+            if first is None:
+                return await receive()
+            message, first = first, None
+            return message
+
+        await self._app(scope, replay, send)
+
+    def _has_body(self, scope: Scope) -> bool:
+        lengths = all_headers(scope, b"content-length")
+        chunked = all_headers(scope, b"transfer-encoding")
+        if (lengths and chunked) or len(set(lengths)) > 1:
+            # Two readers of one connection could disagree where the next request begins
+            # (RFC 9112, section 6.3).
+            raise InvalidInput("The length of the body is ambiguous.")
+        if not lengths:
+            return bool(chunked)
+        if not lengths[0].isascii() or not lengths[0].isdigit():
+            raise InvalidInput("Content-Length is not a number.")
+        # Digits are counted first: to convert a number of thousands of them takes its time.
+        if len(lengths[0]) > _MOST_DIGITS or int(lengths[0]) > self._max_bytes:
+            raise BodyTooLarge
+        return True
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise BodyTooLarge
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+def _is_json(scope: Scope) -> bool:
+    kind = (header(scope, b"content-type") or "").split(";")[0].strip().lower()
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+
+
+def check_json(body: bytes) -> None:
+    """Return if `body` is empty or JSON that everyone reads alike; raises `InvalidInput` otherwise.
+
+    Refused beyond the grammar: invalid UTF-8, a byte order mark, duplicate member names
+    (RFC 8259, section 4), `NaN` and `Infinity`, and nesting deeper than the interpreter's stack.
+    """
+    if not body:
+        return
+    try:
+        _DECODER.decode(body.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise InvalidInput("The body is not valid JSON.") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("duplicate member")
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError("not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)

@@ -1,0 +1,52 @@
+"""Whose request is it, as far as counting goes."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.types import Scope
+
+from lime_server.core.urls import API_PATH
+from lime_server.infrastructure.web.asgi import all_headers
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+_LOGIN = re.compile(re.escape(API_PATH) + r"/(?:auth|modules/agent-login)/requests/([^/]{1,64})")
+
+
+def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
+    """The address that requests are counted under.
+
+    `X-Forwarded-For` is read from its end, as long as the one who wrote the entry is in `trusted`:
+    what stands further left was written by somebody else. An IPv6 host owns at least a /64, so that
+    is what counts. Without an address (a Unix socket) everyone counts as one.
+    """
+    peer = scope.get("client")
+    address = _parse(peer[0]) if peer else None
+    if address is None:
+        return "local"
+    hops = ",".join(all_headers(scope, b"x-forwarded-for")).split(",")
+    while hops and any(address in network for network in trusted):
+        before = _parse(hops.pop().strip())
+        if before is None:
+            break
+        address = before
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)
+
+
+def login_request_id(scope: Scope) -> str | None:
+    """The login request that the path names, if it names one."""
+    match = _LOGIN.match(scope["path"])
+    return match[1] if match else None
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,92 @@
+"""Errors as answers: one envelope for all, and nothing in it that the caller must not know."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lime_server.core.errors import DomainError
+from lime_server.infrastructure.web.asgi import answer, answer_error, envelope
+
+MOST_PROBLEMS = 10
+"""Problems listed of one invalid request: a body of thousands of wrong keys gets a short answer."""
+LONGEST_PLACE = 64
+"""Characters shown of a field's name, which the caller chose."""
+
+log = structlog.get_logger(__name__)
+
+
+class Errors:
+    """Turns whatever was raised further in into an envelope.
+
+    Pure ASGI, and outside of everything that raises `DomainError`, other middleware included.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except DomainError as error:
+            if started:
+                log.warning("failed while answering", code=error.code)
+            else:
+                await answer_error(send, error)
+        except Exception:
+            # An unknown error says nothing outside. Inside, the line carries the request's id.
+            log.exception("unexpected error")
+            if not started:
+                await answer(send, 500, envelope("INTERNAL_ERROR", "Something went wrong here."))
+        # An answer that was cut short is not completed: the server then closes the connection, and
+        # the client sees that something is missing.
+
+
+def install(app: FastAPI) -> None:
+    """Give `app` the handlers for what FastAPI and Starlette raise themselves."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
+    # Without `input` and `ctx`: they repeat what was sent, and that may be a secret.
+    problems = [
+        {"where": ".".join(_place(part) for part in problem["loc"]), "what": problem["msg"]}
+        for problem in error.errors()[:MOST_PROBLEMS]
+    ]
+    body = envelope("INVALID_REQUEST", "The request is not valid.", {"problems": problems})
+    return Response(body, 400, media_type="application/json")
+
+
+def _place(part: object) -> str:
+    return str(part)[:LONGEST_PLACE]
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
+    phrase = HTTPStatus(error.status_code).phrase
+    # The same code as `core.errors.NotFound` has; "METHOD_NOT_ALLOWED" and so on for others.
+    code = phrase.upper().replace(" ", "_").replace("-", "_")
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        code = "INVALID_REQUEST"
+    message = "There is no such path." if error.status_code == HTTPStatus.NOT_FOUND else phrase
+    return Response(
+        envelope(code, message), error.status_code, error.headers, media_type="application/json"
+    )

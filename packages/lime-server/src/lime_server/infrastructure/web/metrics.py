@@ -1,0 +1,63 @@
+"""What Prometheus reads. Labels hold patterns and codes, never what a caller chose."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The figures of one application; each has its own registry, so that tests can make many."""
+
+    def __init__(self) -> None:
+        """All zero."""
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "lime_http_request_seconds",
+            "Time until the answer began, in seconds.",
+            ("method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._logins = Counter(
+            "lime_logins",
+            "Login requests by what became of them: created, approved, denied, delivered, expired.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._limited = Counter(
+            "lime_rate_limited",
+            "Requests refused because there were too many.",
+            registry=self._registry,
+        )
+        self._streams = Gauge(
+            "lime_event_streams", "Event streams open now.", registry=self._registry
+        )
+        for outcome in ("created", "approved", "denied", "delivered", "expired"):
+            # Present from the start, so that a rate over them has no gap.
+            self._logins.labels(outcome)
+
+    def served(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request; `route` is a pattern, `status` 0 if the client left too early."""
+        method = method if method in _METHODS else "OTHER"
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def login(self, outcome: str, count: int = 1) -> None:
+        """Count login requests that were created, approved, denied, delivered or expired."""
+        self._logins.labels(outcome).inc(count)
+
+    def limited(self) -> None:
+        """Count one request that was refused because there were too many."""
+        self._limited.inc()
+
+    def stream_opened(self) -> None:
+        """One more event stream is open."""
+        self._streams.inc()
+
+    def stream_closed(self) -> None:
+        """One event stream less is open."""
+        self._streams.dec()
+
+    def render(self) -> bytes:
+        """All figures in the Prometheus text format."""
+        return generate_latest(self._registry)

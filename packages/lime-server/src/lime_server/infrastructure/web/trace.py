@@ -1,0 +1,112 @@
+"""What every request gets: an id, a line in the log, a place in the metrics, safe headers.
+
+One middleware rather than four: each wraps `send`, and that is what middleware costs.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lime_server.infrastructure.web.asgi import Headers, header
+from lime_server.infrastructure.web.metrics import Metrics
+
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
+
+_ALWAYS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+_UNLESS_SET: Headers = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+# For two years, as browsers ask for.
+_SECURE: Headers = [(b"strict-transport-security", b"max-age=63072000")]
+
+log = structlog.get_logger("lime_server.access")
+
+
+class Trace:
+    """Pure ASGI middleware, the outermost one."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        monotonic: Callable[[], float],
+        secure: bool,
+        access_log: bool,
+    ) -> None:
+        """`secure` says that the public URL is https; `monotonic` tells seconds."""
+        self._app = app
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._always = _ALWAYS + (_SECURE if secure else [])
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(scope)
+        began = self._monotonic()
+        status = 0
+        first_byte = began
+
+        async def dressed(message: Message) -> None:
+            nonlocal status, first_byte
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                first_byte = self._monotonic()
+                self._dress(message, request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, dressed)
+            finally:
+                # Until the answer began: how long a stream then stays open says nothing.
+                took = (first_byte if status else self._monotonic()) - began
+                route = route_of(scope)
+                self._metrics.served(scope["method"], route, status, took)
+                if self._access_log and not route.startswith("/health/"):
+                    # The path itself may hold what nobody should read; its pattern does not.
+                    log.info(
+                        "request",
+                        method=scope["method"],
+                        route=route,
+                        status=status,
+                        ms=round(took * 1000, 2),
+                        client=scope["client"][0] if scope.get("client") else None,
+                    )
+
+    def _dress(self, message: Message, request_id: str) -> None:
+        headers: Headers = list(message.get("headers", ()))
+        present = {name.lower() for name, _ in headers}
+        headers.append((b"x-request-id", request_id.encode()))
+        headers += self._always
+        unless_set = _UNLESS_SET[:1] if _is_page(headers) else _UNLESS_SET
+        headers += [(name, value) for name, value in unless_set if name not in present]
+        message["headers"] = headers
+
+
+def request_id_of(scope: Scope) -> str:
+    """The caller's `X-Request-Id` if it is a sane token, else a fresh one."""
+    given = header(scope, b"x-request-id")
+    return given if given and _SANE.fullmatch(given) else secrets.token_hex(16)
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern that matched, such as `/api/v1/auth/requests/{id}`; never the raw path."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+def _is_page(headers: Headers) -> bool:
+    # Pages bring their own policy, or scripts that this strict one would stop (`/docs`).
+    return any(n == b"content-type" and v.startswith(b"text/html") for n, v in headers)
