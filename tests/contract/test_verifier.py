@@ -232,7 +232,7 @@ def test_times_are_integers(verifier: lime_sites.LimeSiteSync, issuer: Issuer, n
         _refused(verifier, issuer.passport(**{name: ...}))
 
 
-@promise("verifier:leeway")
+@promise("verifier:leeway", "times:verifier")
 def test_thirty_seconds_of_leeway_and_no_more(
     verifier: lime_sites.LimeSiteSync, issuer: Issuer
 ) -> None:
@@ -246,7 +246,7 @@ def test_thirty_seconds_of_leeway_and_no_more(
     _refused(verifier, issuer.passport(nbf=now + 60))
 
 
-@promise("verifier:life")
+@promise("verifier:life", "times:verifier")
 def test_a_life_of_more_than_two_minutes_is_refused(
     verifier: lime_sites.LimeSiteSync, issuer: Issuer
 ) -> None:
