@@ -1,0 +1,171 @@
+"""Pure wiring: parts in, application out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from logging import getLogger
+
+from fastapi import APIRouter, FastAPI
+
+from lime_server import __version__
+from lime_server.composition.openapi import describe
+from lime_server.composition.parts import Background, Parts
+from lime_server.core.urls import API_PATH
+from lime_server.infrastructure.web.edge import Edge, install
+from lime_server.infrastructure.web.limits import RateLimits
+from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
+from lime_server.modules.site_login.passports import Passports
+from lime_server.modules.site_login.routes import SiteLoginParts
+from lime_server.modules.site_login.routes import router as site_login_routes
+from lime_server.modules.site_login.service import LoginRules, SiteLogin
+from lime_server.modules.site_login.stream import StreamParts, StreamTiming
+from lime_server.modules.site_login.sweep import Sweep, SweepRules
+from lime_server.modules.whoami.routes import router as whoami_routes
+
+log = getLogger(__name__)
+
+_ANSWERS_SWEPT_EVERY = 60.0
+"""Seconds; what has expired is not given out any more in any case."""
+
+
+def build(parts: Parts) -> FastAPI:
+    """The application.
+
+    Its background work runs within its lifespan. `app.state.drain()` ends all event streams with
+    `goaway`, at once and for good: call it before waiting for connections to close.
+    """
+    settings = parts.settings
+    delivery = Delivery(
+        events=parts.events,
+        standing=parts.standing,
+        bell=parts.bell,
+        tally=parts.metrics,
+        clock=parts.clock,
+        timing=DeliveryTiming(settings.poll_interval, _seconds(settings.delivery_lease)),
+    )
+    app = FastAPI(
+        title="LIME",
+        version=__version__,
+        description="Passports for AI agents. `docs/protocol.md` is the text behind this page.",
+        docs_url="/docs" if settings.docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        lifespan=_lifespan(
+            [
+                *parts.background,
+                delivery.run,
+                _sweep(parts).run,
+                partial(
+                    _every, _ANSWERS_SWEPT_EVERY, lambda: parts.answers.sweep(parts.clock.now())
+                ),
+                partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
+            ]
+        ),
+    )
+    api = APIRouter(prefix=API_PATH)
+    api.include_router(site_login_routes(_site_login(parts, delivery)))
+    api.include_router(whoami_routes(parts.agents, parts.sites))
+    app.include_router(api)
+    install(app, _edge(parts))
+    describe(app)
+    app.state.drain = delivery.drain
+    return app
+
+
+def _site_login(parts: Parts, delivery: Delivery) -> SiteLoginParts:
+    settings = parts.settings
+    passports = Passports(
+        events=parts.events,
+        signer=parts.signer,
+        clock=parts.clock,
+        issuer=str(settings.public_url),
+        lifetime=settings.passport_lifetime,
+    )
+    logins = SiteLogin(
+        logins=parts.logins,
+        puzzles=parts.puzzles,
+        bell=parts.bell,
+        watch=delivery,
+        tally=parts.metrics,
+        clock=parts.clock,
+        rules=LoginRules(
+            difficulty=settings.difficulty,
+            lifetime=_seconds(settings.login_lifetime),
+            delivery_window=_seconds(settings.delivery_window),
+        ),
+    )
+    timing = StreamTiming(settings.keepalive_interval, settings.stream_lifetime)
+    streams = StreamParts(delivery, passports, timing)
+    return SiteLoginParts(logins, parts.agents, parts.sites, passports, streams)
+
+
+def _sweep(parts: Parts) -> Sweep:
+    settings = parts.settings
+    return Sweep(
+        logins=parts.logins,
+        bell=parts.bell,
+        tally=parts.metrics,
+        clock=parts.clock,
+        rules=SweepRules(
+            interval=settings.sweep_interval,
+            delivery_window=_seconds(settings.delivery_window),
+            retention=_seconds(settings.retention),
+        ),
+    )
+
+
+def _edge(parts: Parts) -> Edge:
+    settings = parts.settings
+    return Edge(
+        ring=parts.ring,
+        clock=parts.clock,
+        tokens=parts.tokens,
+        counter=parts.counter,
+        limits=RateLimits(
+            per_address=settings.rate_per_address,
+            per_token=settings.rate_per_token,
+            per_request=settings.rate_per_request,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        answers=parts.answers,
+        vital=parts.vital,
+        helpful=parts.helpful,
+        metrics=parts.metrics,
+        secure=settings.public_url.is_secure,
+        access_log=settings.access_log,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout=settings.body_timeout,
+        idempotency_window=_seconds(settings.idempotency_window),
+    )
+
+
+def _lifespan(
+    background: list[Background],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.ensure_future(work()) for work in background]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return lifespan
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Do `work` now and then; a failure is for the next time."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            log.exception("periodic work failed")
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)

@@ -1,0 +1,81 @@
+"""Makes the OpenAPI document say what the edge does to every route."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from lime_server.core.errors import (
+    BodyTooLarge,
+    DomainError,
+    IdempotencyKeyReused,
+    InvalidInput,
+    RateLimited,
+    RequestTooSlow,
+)
+from lime_server.modules import http
+
+_UNSAFE = {"post", "put", "patch", "delete"}
+
+_REQUEST_ID = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "required": False,
+    "description": "Names the request in our logs; made if absent or not a sane token.",
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Same key and same body within 24 h: the first answer again.",
+    "schema": {"type": "string", "maxLength": 255},
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Give `app` an OpenAPI document that is true for the whole stack, edge included."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _completed(plain())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            _complete(method, operation)
+    # Validation errors are rendered as our envelope, with status 400.
+    for name in ("HTTPValidationError", "ValidationError"):
+        document.get("components", {}).get("schemas", {}).pop(name, None)
+    return document
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    responses = operation["responses"]
+    everywhere: list[type[DomainError]] = [RateLimited]
+    if responses.pop("422", None) is not None:
+        everywhere.append(InvalidInput)
+    parameters.append(_REQUEST_ID)
+    if method in _UNSAFE:
+        parameters.append(_IDEMPOTENCY_KEY)
+        everywhere += [BodyTooLarge, RequestTooSlow, IdempotencyKeyReused]
+    for status, response in http.fails_with(*everywhere).items():
+        if str(status) not in responses:
+            del response["model"]
+            responses[str(status)] = response
+            response["content"]["application/json"]["schema"] = _ERROR
+    responses["500"] = {
+        "description": "`INTERNAL_ERROR`",
+        "headers": http.REQUEST_ID_HEADER,
+        "content": {"application/json": {"schema": _ERROR}},
+    }
+    for response in responses.values():
+        response["headers"] = http.REQUEST_ID_HEADER | response.get("headers", {})
+
+
+_ERROR = {"$ref": "#/components/schemas/ErrorEnvelope"}

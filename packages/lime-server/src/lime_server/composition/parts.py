@@ -1,0 +1,159 @@
+"""The real parts of a server: connections opened, keys read, all closed at the end."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import lime_jwt
+from lime_server.core.agents import Agents
+from lime_server.core.clock import Clock, SystemClock
+from lime_server.core.keyring import KeyRing, Keys
+from lime_server.core.keys import Rules as KeyRules
+from lime_server.core.ports import PassportSigner, PowCheck, Probe, TokenHash, Wakeup
+from lime_server.foundation.owners import Owners
+from lime_server.foundation.sites import Sites
+from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
+from lime_server.infrastructure.master_key import master_key
+from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
+from lime_server.infrastructure.postgres.answers import PostgresAnswers
+from lime_server.infrastructure.postgres.events import PostgresEvents
+from lime_server.infrastructure.postgres.identities import (
+    PostgresAgents,
+    PostgresOwners,
+    PostgresSites,
+)
+from lime_server.infrastructure.postgres.keys import PostgresKeys
+from lime_server.infrastructure.postgres.logins import PostgresLogins
+from lime_server.infrastructure.postgres.migrator import require_current
+from lime_server.infrastructure.postgres.pool import open_database
+from lime_server.infrastructure.redis.bell import RedisBell
+from lime_server.infrastructure.redis.engine import Engine, connect
+from lime_server.infrastructure.redis.limiter import RedisLimiter
+from lime_server.infrastructure.web.idempotency import AnswerStore
+from lime_server.infrastructure.web.limits import Counter
+from lime_server.infrastructure.web.metrics import Metrics
+from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
+from lime_server.settings import Settings
+
+Background = Callable[[], Awaitable[object]]
+"""Something that runs for as long as the server does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything `build` puts together. Tests make their own, mostly of in-memory twins."""
+
+    settings: Settings
+    clock: Clock
+    owners: Owners
+    agents: Agents
+    sites: Sites
+    standing: SiteStanding
+    logins: LoginStore
+    events: EventStore
+    answers: AnswerStore
+    tokens: TokenHash
+    puzzles: PowCheck
+    signer: PassportSigner
+    keys: Keys
+    ring: KeyRing
+    bell: Wakeup
+    counter: Counter
+    metrics: Metrics = field(default_factory=Metrics)
+    vital: Mapping[str, Probe] = field(default_factory=dict)
+    """Engines without which nothing works, by name."""
+    helpful: Mapping[str, Probe] = field(default_factory=dict)
+    """Engines without which everything works, but slower, by name."""
+    background: Sequence[Background] = ()
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts that `settings` describe.
+
+    Raises SettingsError for a master key that cannot be had, MigrationError for a database of
+    another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be absent.
+    """
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        secrets = Secrets.derived_from(master_key(settings))
+        database = await stack.enter_async_context(
+            open_database(
+                settings.database_url.get_secret_value(),
+                size=settings.database_pool_size,
+                patience=settings.database_timeout,
+            )
+        )
+        async with database.acquire() as connection:
+            await require_current(connection)
+        messaging = await stack.enter_async_context(_messaging(settings))
+        key_rules = KeyRules(
+            publish_before=timedelta(seconds=settings.key_publish_before),
+            publish_after=timedelta(seconds=settings.key_publish_after),
+        )
+        key_store = PostgresKeys(database, secrets.keys)
+        keys = Keys(
+            key_store,
+            RsaKeyMaker(settings.key_bits),
+            clock=clock,
+            rules=key_rules,
+            bell=messaging.bell,
+        )
+        ring = KeyRing(
+            key_store,
+            keys,
+            parse=lime_jwt.SigningKey.from_pkcs8,
+            clock=clock,
+            rules=key_rules,
+        )
+        await ring.open()
+        site_store = PostgresSites(database)
+        yield Parts(
+            settings=settings,
+            clock=clock,
+            owners=Owners(PostgresOwners(database), clock),
+            agents=Agents(PostgresAgents(database), secrets.tokens, clock),
+            sites=Sites(site_store, secrets.tokens, clock),
+            standing=site_store,
+            logins=PostgresLogins(database),
+            events=PostgresEvents(database),
+            answers=PostgresAnswers(database, secrets.answers),
+            tokens=secrets.tokens,
+            puzzles=Puzzles(),
+            signer=RingSigner(ring),
+            keys=keys,
+            ring=ring,
+            bell=messaging.bell,
+            counter=messaging.counter,
+            vital={"postgres": database},
+            helpful=messaging.probes,
+            background=messaging.background,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Messaging:
+    bell: Wakeup
+    counter: Counter
+    probes: Mapping[str, Probe]
+    background: Sequence[Background]
+
+
+@asynccontextmanager
+async def _messaging(settings: Settings) -> AsyncIterator[_Messaging]:
+    """Wake-ups and limits: over Redis if there is one, else within this process."""
+    alone = MemoryLimiter(time.monotonic)
+    if settings.redis_url is None:
+        yield _Messaging(MemoryBell(), alone, {}, ())
+        return
+    url, patience = settings.redis_url.get_secret_value(), settings.redis_timeout
+    engine = Engine(connect(url, timeout=patience), timeout=patience, monotonic=time.monotonic)
+    bell = RedisBell(engine, url, timeout=patience, random=random.random)
+    try:
+        yield _Messaging(bell, RedisLimiter(engine, alone), {"redis": engine}, (bell.run,))
+    finally:
+        await engine.close()
