@@ -148,6 +148,27 @@ def postgres_url(databases: Databases) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_template(databases: Databases) -> Iterator[str]:
+    """The name of a database with all migrations, to be copied: far cheaper than migrating."""
+    # Here rather than above: a migrator that does not import concerns only tests that migrate.
+    from lime_server.infrastructure.postgres.migrator import migrate
+
+    name = databases.create()
+    try:
+        databases.run(migrate(databases.url(name)))
+        yield name
+    finally:
+        databases.drop(name)
+
+
+@pytest.fixture
+def migrated_postgres_url(databases: Databases, migrated_template: str) -> Iterator[str]:
+    """The URL of a database with all migrations and no rows, which is dropped after the test."""
+    with databases.fresh(template=migrated_template) as url:
+        yield url
+
+
 @pytest.fixture
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty logical database, which is empty again after the test."""
