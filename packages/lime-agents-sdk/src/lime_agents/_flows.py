@@ -91,7 +91,8 @@ def _try_to_deny(path: str, key: str) -> Flow[bool]:
 
 
 def _path(request_id: str) -> str:
-    found = request_id.strip()
+    # White space comes from queues and files. Only ASCII's: the rest is somebody being clever.
+    found = request_id.strip(" \t\r\n")
     if not _REQUEST_ID.fullmatch(found):
         # Not repeated in the message: it may be 10 kB of terminal escapes.
         raise InvalidRequestIdError("A login request id is 1 to 128 letters, digits, - and _.")
