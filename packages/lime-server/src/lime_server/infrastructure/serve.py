@@ -1,0 +1,142 @@
+"""Runs an application: uvicorn with uvloop and httptools, limits, and an end that keeps nobody."""
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from lime_server.infrastructure.protocol import guarded
+from lime_server.settings import Settings, SettingsError
+
+KEEP_ALIVE = 75
+"""Seconds an idle connection is kept: longer than balancers keep theirs (60), so that they, and not
+we, close a connection on which a request may just be under way."""
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; with port 0 the system chooses, and `getsockname()` tells.
+
+    Raises SettingsError when the address cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _type, _protocol, _name, address = found[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The fastest event loop there is: uvloop, where it exists."""
+    try:
+        import uvloop  # noqa: PLC0415 - not made for every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def serve(
+    app: ASGIApp,
+    sock: socket.socket,
+    settings: Settings,
+    *,
+    drain: Callable[[], None],
+    on_ready: Callable[[], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve `app` on `sock` until SIGTERM or SIGINT arrives or `stop` is set; closes `sock`.
+
+    Then `drain` is called, which must make open streams end by themselves; other requests get
+    `settings.shutdown_timeout` seconds. A second signal ends everything at once. `on_ready` is
+    called when connections are accepted. Returns in an orderly way in each case, so that the caller
+    can close what it opened.
+    """
+    config = uvicorn.Config(
+        app,
+        http=guarded(
+            max_header_bytes=settings.max_header_bytes,
+            header_timeout=settings.header_timeout,
+            max_connections=settings.max_connections,
+        ),
+        ws="none",
+        lifespan="off",
+        # Both are ours: logs are structured, and a forwarding header is believed only as far as
+        # `trusted_proxies` says.
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
+    )
+    server = _Server(config, drain=drain, on_ready=on_ready)
+    stop = stop or asyncio.Event()
+    watching = asyncio.create_task(_end_when(stop, server))
+    try:
+        with _signals(stop, server):
+            await server.run_on(sock)
+    finally:
+        watching.cancel()
+        sock.close()
+
+
+class _Server(uvicorn.Server):
+    """Without uvicorn's signal handling, which ends the process before its caller can close."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        drain: Callable[[], None],
+        on_ready: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._on_ready = on_ready
+
+    async def run_on(self, sock: socket.socket) -> None:
+        await self._serve([sock])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before uvicorn waits for connections: a stream would keep it for minutes.
+        self._drain()
+        await super().shutdown(sockets)
+
+
+async def _end_when(stop: asyncio.Event, server: _Server) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, server: _Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def caught() -> None:
+        if stop.is_set():
+            server.force_exit = True
+        stop.set()
+
+    caught_here = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Not in a thread other than the main one, and not on Windows: there `stop` is the way.
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, caught)
+            caught_here.append(number)
+    try:
+        yield
+    finally:
+        for number in caught_here:
+            loop.remove_signal_handler(number)
