@@ -1,7 +1,7 @@
 """A worker that logs in wherever it is asked to, if it knows the place.
 
-Reads login request ids from standard input, one per line, as a queue would bring them; writes one JSON
-line for each. `LIME_API_BASE` and `LIME_AGENT_TOKEN` say who it is.
+Reads login request ids from standard input, one per line, as a queue would bring them, and writes
+one JSON line for each. `LIME_API_BASE` and `LIME_AGENT_TOKEN` say who it is.
 
     echo 550e8400-e29b-41d4-a716-446655440000 | python worker.py --domain shop.example
 """
@@ -35,8 +35,8 @@ async def work(
 ) -> None:
     """Log in to every request of `requests`, at most `at_once` at a time.
 
-    An empty `domains` lets every site in. Ends when `requests` does, or with `AuthenticationError`: an
-    agent that LIME does not accept has nothing to do here.
+    An empty `domains` lets every site in. Ends when `requests` does, or with `AuthenticationError`:
+    an agent that LIME does not accept has nothing to do here.
     """
 
     def known(site: LoginSite) -> bool:

@@ -12,7 +12,9 @@ from lime_agents import (
     LimeAgent,
     LimeAgentSync,
     LoginRefusedError,
+    _pow,
 )
+from lime_pow import Solver
 
 BASE = "https://lime.example/api/v1"
 PROFILE = {"agent_id": "a1", "user_id": "u1"}
@@ -125,14 +127,15 @@ async def test_cancelling_a_login_stops_its_work(fake):
 
 async def test_the_event_loop_is_free_while_the_puzzle_is_solved(fake, monkeypatch):
     # The search waits for the loop: if it held the loop up, neither would ever go on.
-    from lime_agents import _pow
-
     loop_is_free = threading.Event()
 
-    class Waiting(_pow.Solver):
+    class Waiting:
+        def __init__(self, challenge, difficulty):
+            self.solver = Solver(challenge, difficulty)
+
         def advance(self, attempts):
             assert loop_is_free.wait(60)
-            return super().advance(attempts)
+            return self.solver.advance(attempts)
 
     monkeypatch.setattr(_pow, "Solver", Waiting)
     login = fake.new_login()
