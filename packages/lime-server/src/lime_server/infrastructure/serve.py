@@ -66,7 +66,7 @@ async def serve(
             max_connections=settings.max_connections,
         ),
         ws="none",
-        lifespan="off",
+        lifespan="on",
         # Both are ours: logs are structured, and a forwarding header is believed only as far as
         # `trusted_proxies` says.
         log_config=None,

@@ -1,0 +1,28 @@
+"""A whole server: parts, application, socket."""
+
+import socket
+from collections.abc import Callable
+
+from lime_server.composition.build import build
+from lime_server.composition.parts import open_parts
+from lime_server.infrastructure.serve import bind, serve
+from lime_server.settings import Settings
+
+
+async def run(
+    settings: Settings,
+    *,
+    sock: socket.socket | None = None,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    `sock` is a listening socket from `serve.bind`, for whoever needs its port before there are
+    settings; without it one is made from them, and it is closed in either case. `on_ready` is
+    called when connections are accepted. Raises what `open_parts` and `bind` raise.
+    """
+    sock = sock or bind(settings.host, settings.port)
+    with sock:
+        async with open_parts(settings) as parts:
+            app = build(parts)
+            await serve(app, sock, settings, drain=app.state.drain, on_ready=on_ready)
