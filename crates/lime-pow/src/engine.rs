@@ -21,8 +21,9 @@ pub(crate) type State = [u32; 8];
 pub(crate) type Block = [u32; 16];
 
 /// The initial chaining value (FIPS 180-4 section 5.3.3).
+#[rustfmt::skip]
 pub(crate) const INITIAL: State = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, //
+    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
     0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
 ];
 

@@ -31,10 +31,8 @@ impl Message {
         let challenge = challenge.as_str().as_bytes();
         let parts = [DOMAIN, challenge, &[SEPARATOR], nonce];
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let mut message = Self {
-            blocks: [[0; 16]; MAX_BLOCKS],
-            used: (length + PADDING).div_ceil(BLOCK_BYTES),
-        };
+        let mut message =
+            Self { blocks: [[0; 16]; MAX_BLOCKS], used: (length + PADDING).div_ceil(BLOCK_BYTES) };
         for (at, byte) in parts.into_iter().flatten().copied().chain([0x80]).enumerate() {
             message.set(at, byte);
         }

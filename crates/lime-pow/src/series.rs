@@ -159,8 +159,9 @@ mod tests {
     fn a_carry_into_an_earlier_block_is_reported_and_no_other_is() {
         for length in 1..=128 {
             let mut series = series(length);
-            let in_last = (series.nonce_at + series.width - series.message.last_block_at())
-                .min(COUNTING) as u32;
+            let end = series.nonce_at + series.width;
+            let in_last = (end - series.message.last_block_at()).min(COUNTING);
+            let in_last = u32::try_from(in_last).expect("at most sixteen");
             let engine = Engine::fastest();
             let before = series.message.midstate(engine);
             series.seek(10_u64.pow(in_last - 1) - 1);

@@ -65,17 +65,17 @@ fn slices_of_any_size_find_what_one_long_search_finds() {
         let mut whole = Solver::new(&challenge, difficulty(10));
         let nonce = solve(&mut whole);
         for size in [1, 3, 9, 10, 11, 97] {
-            let mut sliced = Solver::new(&challenge, difficulty(10));
+            let mut solver = Solver::new(&challenge, difficulty(10));
             let mut slices = 0;
             let found = loop {
                 slices += 1;
-                if let Some(nonce) = sliced.advance(size) {
+                if let Some(nonce) = solver.advance(size) {
                     break nonce;
                 }
-                assert_eq!(sliced.attempts(), slices * size);
+                assert_eq!(solver.attempts(), slices * size);
             };
             assert_eq!(found, nonce);
-            assert_eq!(sliced.attempts(), whole.attempts());
+            assert_eq!(solver.attempts(), whole.attempts());
         }
     }
 }

@@ -46,10 +46,11 @@ fn a_nonce_is_valid_up_to_its_bits_and_not_beyond_on_every_engine() {
 fn every_engine_finds_the_first_nonce_and_counts_the_attempts() {
     for case in cases("solutions") {
         for engine in Engine::available() {
-            let mut solver = Solver::new(&challenge(&case), difficulty(number(&case, "difficulty")))
-                .starting_at(number(&case, "start"))
-                .expect("valid")
-                .on(*engine);
+            let mut solver =
+                Solver::new(&challenge(&case), difficulty(number(&case, "difficulty")))
+                    .starting_at(number(&case, "start"))
+                    .expect("valid")
+                    .on(*engine);
             assert_eq!(solver.engine(), *engine);
             let nonce = solver.advance(u64::MAX).expect("found before the attempts run out");
             assert_eq!(nonce.as_str(), text(&case, "nonce"), "{engine:?} {case}");

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lime_pow::{Challenge, Difficulty, Engine, Error, Nonce};
-use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyInt, PyString, PyTuple};
 
 mod errors;
 
-use errors::{InvalidChallengeError, InvalidDifficultyError, InvalidNonceError, exception};
+use errors::{InvalidChallengeError, InvalidDifficultyError, InvalidStartError, exception};
 
 /// Slices of fewer attempts keep the interpreter: even the slowest engine needs only some 100 µs
 /// for this many, and under contention it may take milliseconds to get the interpreter back.
@@ -76,7 +75,10 @@ struct Solver {
 #[pymethods]
 impl Solver {
     #[new]
-    #[pyo3(signature = (challenge, difficulty, *, start = None, engine = None))]
+    #[pyo3(
+        signature = (challenge, difficulty, *, start = None, engine = None),
+        text_signature = "(challenge, difficulty, *, start=0, engine=None)",
+    )]
     fn new(
         challenge: &Bound<'_, PyString>,
         difficulty: &Bound<'_, PyInt>,
@@ -146,4 +148,13 @@ fn parse_difficulty(bits: &Bound<'_, PyInt>) -> PyResult<Difficulty> {
         ))
     })?;
     Difficulty::new(bits).map_err(exception)
+}
+
+fn parse_start(number: &Bound<'_, PyInt>) -> PyResult<u64> {
+    number.extract().map_err(|_| {
+        InvalidStartError::new_err(format!(
+            "the first nonce to try is a number from 0 to {}",
+            lime_pow::Solver::NONCES - 1
+        ))
+    })
 }

@@ -52,8 +52,12 @@ fn compress(state: &mut State, block: &Block) {
 /// The next sixteen words of the message schedule in place of the last sixteen.
 fn next_words(w: &mut Block) {
     for t in 0..16 {
-        w[t] =
-            add([w[t], small_sigma0(w[(t + 1) % 16]), w[(t + 9) % 16], small_sigma1(w[(t + 14) % 16])]);
+        w[t] = add([
+            w[t],
+            small_sigma0(w[(t + 1) % 16]),
+            w[(t + 9) % 16],
+            small_sigma1(w[(t + 14) % 16]),
+        ]);
     }
 }
 

@@ -65,7 +65,10 @@ fn find_with_sha(decade: &Decade, digits: Range<u8>, mask: u32) -> Option<u8> {
 /// All 64 rounds, without the final addition.
 #[target_feature(enable = "sha,ssse3,sse4.1")]
 #[inline]
-fn rounds(mut state: [__m128i; 2], [mut w0, mut w4, mut w8, mut w12]: [__m128i; 4]) -> [__m128i; 2] {
+fn rounds(
+    mut state: [__m128i; 2],
+    [mut w0, mut w4, mut w8, mut w12]: [__m128i; 4],
+) -> [__m128i; 2] {
     // Written out, because the compiler keeps a loop, and then the words in memory.
     macro_rules! sixteen_rounds {
         ($t:literal) => {
@@ -120,8 +123,9 @@ fn load(block: &Block) -> [__m128i; 4] {
 
 #[target_feature(enable = "sse2")]
 #[inline]
-fn split(&[a, b, c, d, e, f, g, h]: &State) -> [__m128i; 2] {
-    [words([f, e, b, a]), words([h, g, d, c])]
+fn split(state: &State) -> [__m128i; 2] {
+    let lanes = |indices: [usize; 4]| words(indices.map(|index| state[index]));
+    [lanes([5, 4, 1, 0]), lanes([7, 6, 3, 2])]
 }
 
 #[target_feature(enable = "sse4.1")]
