@@ -1,5 +1,6 @@
 """A whole server: parts, application, socket."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 
@@ -14,15 +15,17 @@ async def run(
     *,
     sock: socket.socket | None = None,
     on_ready: Callable[[], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT arrives, or `stop` is set.
 
     `sock` is a listening socket from `serve.bind`, for whoever needs its port before there are
     settings; without it one is made from them, and it is closed in either case. `on_ready` is
-    called when connections are accepted. Raises what `open_parts` and `bind` raise.
+    called when connections are accepted. Logging is the caller's to configure, once per process
+    (`lime_server.logging.configure`). Raises what `open_parts` and `bind` raise.
     """
     sock = sock or bind(settings.host, settings.port)
     with sock:
         async with open_parts(settings) as parts:
             app = build(parts)
-            await serve(app, sock, settings, drain=app.state.drain, on_ready=on_ready)
+            await serve(app, sock, settings, drain=app.state.drain, on_ready=on_ready, stop=stop)
