@@ -76,7 +76,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """The parts that `settings` describe.
 
     Raises SettingsError for a master key that cannot be had, MigrationError for a database of
-    another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be absent.
+    another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be
+    absent.
     """
     async with AsyncExitStack() as stack:
         clock = SystemClock()

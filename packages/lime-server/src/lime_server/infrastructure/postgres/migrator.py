@@ -129,7 +129,7 @@ def _missing(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) ->
     return [migration for migration in known if migration.number not in applied]
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(migration.sql)
         await connection.execute(

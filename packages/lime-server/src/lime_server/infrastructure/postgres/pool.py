@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from logging import getLogger
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -14,8 +14,9 @@ from lime_server.core.errors import Unavailable
 _log = getLogger(__name__)
 
 T = TypeVar("T")
-Pool = asyncpg.Pool[asyncpg.Record]
-Connection = PoolConnectionProxy[asyncpg.Record]
+# In quotes: only the type stubs know these as generic.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 RETRY_AFTER = 1
 """Seconds that callers are told to wait: a failover or a restart takes about that long."""
@@ -116,7 +117,7 @@ async def open_database(url: str, *, size: int, patience: float) -> AsyncIterato
         await _close(pool, patience)
 
 
-async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     # Ids are text everywhere in the program.
     await connection.set_type_codec(
         "uuid", encoder=str, decoder=str, schema="pg_catalog", format="text"
