@@ -4,8 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 from lime_agents.testing import FakeLime
+
+# No test is timed: others may be using the machine.
+settings.register_profile("lime", deadline=None)
+settings.load_profile("lime")
 
 
 @pytest.fixture

@@ -6,8 +6,13 @@ from contextlib import AsyncExitStack, ExitStack
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from lime_sdk_core import AsyncDriver, Config, Flow, Request, SyncDriver
+
+# No test is timed: others may be using the machine.
+settings.register_profile("lime", deadline=None)
+settings.load_profile("lime")
 
 TOKEN = "at_very-secret-0123456789"
 

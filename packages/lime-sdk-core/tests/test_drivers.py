@@ -238,9 +238,24 @@ def test_a_given_client_stays_open_and_an_own_one_is_closed(config):
 
 def test_a_client_of_the_wrong_kind_is_refused(config):
     with httpx.Client() as client, pytest.raises(ConfigurationError, match=r"httpx\.AsyncClient"):
-        asyncio.run(AsyncDriver(config, client).run(ask()))
+        AsyncDriver(config, client)
     with pytest.raises(ConfigurationError, match=r"httpx\.Client"):
-        SyncDriver(config, object()).run(ask())
+        SyncDriver(config, object())
+
+
+def test_a_given_client_that_was_closed_is_a_typed_error(config):
+    client = httpx.Client()
+    client.close()
+    with pytest.raises(ClosedError, match="http_client"):
+        SyncDriver(config, client).run(ask())
+
+    async def main():
+        client = httpx.AsyncClient()
+        await client.aclose()
+        await AsyncDriver(config, client).run(ask())
+
+    with pytest.raises(ClosedError, match="http_client"):
+        asyncio.run(main())
 
 
 def test_one_client_serves_several_event_loops(config):

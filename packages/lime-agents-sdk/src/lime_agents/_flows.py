@@ -77,7 +77,8 @@ def _admit(path: str, challenge: Challenge, allow: AsyncAllow, deny_key: str | N
     denied = False
     if deny_key is not None:
         denied = yield from _try_to_deny(path, deny_key)
-    who = f"{site.display_name!r}" if site is not None else "a site that LIME does not name"
+    # A site chooses its own name: bounded, and without control characters.
+    who = f"{site.display_name[:80]!r}" if site is not None else "a site that LIME does not name"
     raise LoginRefusedError(f"This agent does not log in to {who}.", site=site, denied=denied)
 
 

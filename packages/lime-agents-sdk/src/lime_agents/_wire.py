@@ -16,7 +16,8 @@ Id = Annotated[StrictStr, Field(min_length=1, max_length=128)]
 class Wire(BaseModel):
     """A frozen value off the wire."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built at first use: importing the SDK stays cheap.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Site(Wire):

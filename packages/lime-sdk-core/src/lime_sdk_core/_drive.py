@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,9 @@ class AsyncDriver:
         clock: Monotonic seconds.
         sleep: Waits for some seconds.
         draw: Returns a number in [0, 1), for the jitter of pauses.
+
+    Raises:
+        ConfigurationError: `http_client` is of the wrong kind.
     """
 
     def __init__(
@@ -44,8 +48,12 @@ class AsyncDriver:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        # Late, because httpx is dear to import; and not at the first request, because that would
+        # hold up the event loop.
+        from lime_sdk_core import _http  # noqa: PLC0415 - the reason is above
+
         self.config = config
-        self._given = http_client
+        self._connection = partial(_http.AsyncHttp, config, _http.as_async_client(http_client))
         self._http: AsyncHttp | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock, self._sleep, self._draw = clock, sleep, draw
@@ -122,10 +130,7 @@ class AsyncDriver:
         loop = asyncio.get_running_loop()
         # Connections belong to a loop: a program may call `asyncio.run` once for each login.
         if self._http is None or self._loop is not loop:
-            # Late, because httpx is dear to import.
-            from lime_sdk_core._http import AsyncHttp  # noqa: PLC0415 - the reason is above
-
-            self._http, self._loop = AsyncHttp(self.config, self._given), loop
+            self._http, self._loop = self._connection(), loop
         return self._http
 
 
@@ -139,6 +144,9 @@ class SyncDriver:
         clock: Monotonic seconds.
         sleep: Waits for some seconds.
         draw: Returns a number in [0, 1), for the jitter of pauses.
+
+    Raises:
+        ConfigurationError: `http_client` is of the wrong kind.
     """
 
     def __init__(
@@ -150,8 +158,11 @@ class SyncDriver:
         sleep: Callable[[float], object] = time.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        # Late, because httpx is dear to import.
+        from lime_sdk_core import _http  # noqa: PLC0415 - the reason is above
+
         self.config = config
-        self._given = http_client
+        self._connection = partial(_http.SyncHttp, config, _http.as_client(http_client), clock)
         self._http: SyncHttp | None = None
         self._clock, self._sleep, self._draw = clock, sleep, draw
         self._closed, self._lock = False, Lock()
@@ -228,10 +239,7 @@ class SyncDriver:
             if self._closed:
                 raise ClosedError("This client is closed.")
             if self._http is None:
-                # Late, because httpx is dear to import.
-                from lime_sdk_core._http import SyncHttp  # noqa: PLC0415 - the reason is above
-
-                self._http = SyncHttp(self.config, self._given, self._clock)
+                self._http = self._connection()
             return self._http
 
 

@@ -1,6 +1,6 @@
 """The one module that touches httpx.
 
-It is imported when the first request is made, so that importing an SDK stays cheap. No httpx
+It is imported when the first client is made, so that importing an SDK stays cheap. No httpx
 exception leaves it, and none stays behind as `__context__`: it would hold the request, whose
 headers hold the token.
 """
@@ -20,7 +20,13 @@ import httpx
 from lime_sdk_core._mount import mounted
 from lime_sdk_core.config import Config
 from lime_sdk_core.envelope import check_status, retry_after
-from lime_sdk_core.errors import ConfigurationError, ErrorTable, ProtocolError, TransportError
+from lime_sdk_core.errors import (
+    ClosedError,
+    ConfigurationError,
+    ErrorTable,
+    ProtocolError,
+    TransportError,
+)
 from lime_sdk_core.steps import Attempt, Reply, Request
 
 T = TypeVar("T")
@@ -120,35 +126,49 @@ def _trust_env(config: Config) -> bool:
     return not config.is_local
 
 
-def _check_kind(client: object, wanted: type[T]) -> T:
-    if not isinstance(client, wanted):
-        raise ConfigurationError(f"http_client must be an httpx.{wanted.__name__}.")
-    return client
+def as_async_client(client: object | None) -> httpx.AsyncClient | None:
+    """Return `client` if it can be used with an event loop, else raise `ConfigurationError`."""
+    if client is None or isinstance(client, httpx.AsyncClient):
+        return client
+    raise ConfigurationError("http_client must be an httpx.AsyncClient.")
+
+
+def as_client(client: object | None) -> httpx.Client | None:
+    """Return `client` if it can be used without an event loop, else raise `ConfigurationError`."""
+    if client is None or isinstance(client, httpx.Client):
+        return client
+    raise ConfigurationError("http_client must be an httpx.Client.")
+
+
+def _check_open(client: httpx.AsyncClient | httpx.Client) -> None:
+    if client.is_closed:
+        raise ClosedError("The http_client that was passed in is closed.")
 
 
 class AsyncHttp:
     """An `httpx.AsyncClient`, as `AsyncDriver` needs it. One that was passed in stays open."""
 
-    def __init__(self, config: Config, client: object | None) -> None:
+    def __init__(self, config: Config, client: httpx.AsyncClient | None) -> None:
         self._config, self._owned = config, client is None
         if client is None:
             transport = mounted().get(config.base_url)
             client = httpx.AsyncClient(transport=transport, trust_env=_trust_env(config))
-        self._client = _check_kind(client, httpx.AsyncClient)
+        self._client = client
 
     async def attempt(self, step: Attempt) -> Reply:
         """Perform one try; `step.timeout` bounds it altogether, however slowly bytes trickle in."""
-        return await self._guard(asyncio.wait_for(self._exchange(step), step.timeout))
+        return await self._guard(self._exchange(step))
 
     async def _exchange(self, step: Attempt) -> Reply:
-        response = await self._open(step.request, step.timeout)
-        try:
-            body = Body(response, self._config)
-            async for chunk in response.aiter_bytes():
-                body.feed(chunk)
-            return body.reply()
-        finally:
-            await response.aclose()
+        async with asyncio.timeout(step.timeout):
+            response = await self._open(step.request, step.timeout)
+            try:
+                body = Body(response, self._config)
+                async for chunk in response.aiter_bytes():
+                    body.feed(chunk)
+                return body.reply()
+            finally:
+                await response.aclose()
 
     @asynccontextmanager
     async def stream(
@@ -172,6 +192,7 @@ class AsyncHttp:
             await self._client.aclose()
 
     async def _open(self, request: Request, seconds: float) -> httpx.Response:
+        _check_open(self._client)
         built = self._client.build_request(**_arguments(request, self._config, seconds))
         return await self._client.send(built, stream=True, follow_redirects=False)
 
@@ -208,12 +229,14 @@ class AsyncStream:
 class SyncHttp:
     """An `httpx.Client`, as `SyncDriver` needs it. One that was passed in stays open."""
 
-    def __init__(self, config: Config, client: object | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: Config, client: httpx.Client | None, clock: Callable[[], float]
+    ) -> None:
         self._config, self._owned, self._clock = config, client is None, clock
         if client is None:
             transport = mounted().get(config.base_url)
             client = httpx.Client(transport=transport, trust_env=_trust_env(config))
-        self._client = _check_kind(client, httpx.Client)
+        self._client = client
 
     def attempt(self, step: Attempt) -> Reply:
         """Perform one try; time is checked at each chunk, so that a trickle cannot stretch it."""
@@ -252,6 +275,7 @@ class SyncHttp:
             self._client.close()
 
     def _open(self, request: Request, seconds: float) -> httpx.Response:
+        _check_open(self._client)
         built = self._client.build_request(**_arguments(request, self._config, seconds))
         return self._client.send(built, stream=True, follow_redirects=False)
 
