@@ -1,0 +1,46 @@
+"""`lime-server`: what an operator and a developer type.
+
+Every command says what went wrong in a sentence on standard error and ends with 1; 2 means that the
+command line itself was wrong. Data goes to standard output, with `--json` as one JSON document.
+"""
+
+from typing import Annotated
+
+import typer
+
+from lime_server import __version__
+from lime_server.cli import check, create, dev, keys, migrate, serve
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="lime-server",
+    help="The LIME passport office: lets AI agents log in to sites.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables could show a token.
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lime-server {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The LIME passport office: lets AI agents log in to sites."""
+
+
+for command in (dev.dev, serve.serve, migrate.migrate, check.check):
+    app.command()(command)
+app.add_typer(keys.keys, name="keys")
+app.add_typer(create.owners, name="owner")
+app.add_typer(create.agents, name="agent")
+app.add_typer(create.sites, name="site")

@@ -1,0 +1,87 @@
+"""What `lime-server dev` says when it is ready."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lime_server.cli.residents import Residents
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Everything there is to say."""
+
+    public_url: str
+    data: Path
+    database_url: str
+    redis_url: str
+    residents: Residents
+
+    @property
+    def api_base(self) -> str:
+        """Where SDKs find it."""
+        return f"{self.public_url}/api/v1"
+
+
+def say(welcome: Welcome, console: Console) -> None:
+    """Print where things are and commands to copy. Lines are never wrapped: they must paste."""
+    who, api = welcome.residents, welcome.api_base
+    _line(console, f"LIME is ready at {welcome.public_url}", style="bold green")
+    _line(console, "")
+    _facts(
+        console,
+        {
+            "API base": api,
+            "API reference": f"{welcome.public_url}/docs",
+            "agent": who.agent_id,
+            "agent token": who.agent_token,
+            "site": who.site_id,
+            "site token": who.site_token,
+            "PostgreSQL": welcome.database_url,
+            "Valkey": welcome.redis_url,
+            "data": str(welcome.data),
+        },
+    )
+    _story(
+        console,
+        {
+            "As the site, ask for a login and see its login_request_id:": [
+                f"curl -sX POST {api}/modules/agent-login/requests -d '{{}}' \\",
+                f"  -H 'Content-Type: application/json' -H 'X-Site-Token: {who.site_token}'",
+            ],
+            "As the agent, log in with that id:": [
+                f"export LIME_API_BASE={api} LIME_AGENT_TOKEN={who.agent_token}",
+                "lime-agent login LOGIN_REQUEST_ID",
+            ],
+            "As the site, watch the passport arrive:": [
+                f"curl -sN {api}/modules/agent-login/events \\",
+                f"  -H 'X-Site-Token: {who.site_token}'",
+            ],
+        },
+    )
+    _line(console, "")
+    _line(console, "Ctrl-C stops everything. The data stays, and so do the tokens.", style="dim")
+
+
+def _facts(console: Console, facts: dict[str, str]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ignore")
+    for name, fact in facts.items():
+        table.add_row(name, Text(fact))
+    console.print(table, soft_wrap=True, crop=False)
+
+
+def _story(console: Console, story: dict[str, list[str]]) -> None:
+    for told, commands in story.items():
+        _line(console, "")
+        _line(console, told, style="cyan")
+        for command in commands:
+            _line(console, f"  {command}")
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)
