@@ -53,6 +53,7 @@ def configure(
             foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_colours,
                 # Exceptions become text first, so that redaction sees them too. Text without the
                 # values of local variables: those hold tokens.
                 structlog.processors.format_exc_info,
@@ -84,6 +85,12 @@ def _shared() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
     ]
+
+
+def _without_colours(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    # uvicorn sends its messages a second time, with escape sequences.
+    event.pop("color_message", None)
+    return event
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -28,7 +28,8 @@ def envelope(code: str, message: str, detail: Mapping[str, object] | None = None
     error: dict[str, object] = {"code": code, "message": message}
     if detail is not None:
         error["detail"] = dict(detail)
-    return json.dumps({"ok": False, "error": error}, ensure_ascii=False, default=str).encode()
+    whole = {"ok": False, "error": error}
+    return json.dumps(whole, ensure_ascii=False, default=str, separators=(",", ":")).encode()
 
 
 async def answer(
