@@ -58,7 +58,9 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     responses = operation["responses"]
     everywhere: list[type[DomainError]] = [RateLimited]
-    if responses.pop("422", None) is not None:
+    responses.pop("422", None)
+    # A path cannot be invalid: what is not an id names nothing, and is not found.
+    if "requestBody" in operation or any(one["in"] == "query" for one in parameters):
         everywhere.append(InvalidInput)
     parameters.append(_REQUEST_ID)
     if method in _UNSAFE:

@@ -164,6 +164,7 @@ def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
     @api.get(
         "/modules/agent-login/events",
         summary="Hear what becomes of logins",
+        status_code=200,
         response_class=EventStreamResponse,
         responses=_STREAM_DOC | http.fails_with(InvalidInput, *credentials.SITE_FAILURES),
     )
