@@ -34,7 +34,7 @@ async def clerk(database_url: str, master_key: bytes) -> AsyncIterator[Clerk]:
     """A clerk at work on a migrated database; tokens are hashed with what the servers derive from `master_key`."""
     clock = SystemClock()
     hasher = Secrets.derived_from(master_key).tokens
-    async with open_database(database_url, size=2, timeout=20) as database:
+    async with open_database(database_url, size=2, patience=20) as database:
         yield Clerk(
             Owners(PostgresOwners(database), clock),
             Agents(PostgresAgents(database), hasher, clock),
