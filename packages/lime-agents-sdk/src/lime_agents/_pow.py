@@ -8,7 +8,7 @@ from lime_pow import MAX_DIFFICULTY, LimePowError, Solver
 from lime_sdk_core import ConfigurationError, Flow, Now, Offload, ProtocolError
 
 #: Highest difficulty accepted unless the application says otherwise (protocol section 4): one core
-#: with SHA extensions needs about a second for it.
+#: with SHA extensions needs a second or two for it.
 DEFAULT_MAX_DIFFICULTY = 26
 
 #: Seconds to search (protocol section 4).
