@@ -54,11 +54,11 @@ def listen(
         try:
             yield from visit.stay(link, consumer)
         except LimeError as error:
-            logger.warning("event stream: %s", error)
-            retry_after = error.retry_after or 0.0
             yield Callback(link.close)
             if _is_final(error):
                 raise
+            logger.warning("event stream: %s", error)
+            retry_after = error.retry_after or 0.0
             yield from application.report(error)
         else:
             yield Callback(link.close)

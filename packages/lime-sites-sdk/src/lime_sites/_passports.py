@@ -96,8 +96,10 @@ class Verifier:
             return lime_jwt.verify(unverified_jwt, keys=keys, expect=expect, now=now)
         except UnknownKeyError:
             return None
-        except InvalidTokenError as error:
-            reason = f"{type(error).__name__}: {error}"
+        # The latter for text that has no UTF-8 form, and so is no token either.
+        except (InvalidTokenError, UnicodeEncodeError) as error:
+            kind = type(error).__name__
+            reason = f"{kind}: {error}" if isinstance(error, InvalidTokenError) else kind
         # Raised here, so that the reason does not travel along as `__context__`.
         raise _refused(reason)
 

@@ -272,11 +272,18 @@ class FakeLime:
 
     # Requests.
 
+    def arrive(self, request: httpx.Request) -> tuple[FakeLogin, float] | None:
+        """Note `request`; return the login that it wants to wait for, and for how many seconds."""
+        path = request.url.path.removeprefix("/api/v1")
+        self.calls.append((request.method, path))
+        login = self.logins.get(path.rpartition("/")[2])
+        wait = request.url.params.get("wait")
+        return None if login is None or wait is None else (login, float(wait))
+
     def answer(self, request: httpx.Request, make_stream: type[Stream]) -> httpx.Response:
         """Answer `request`; a stream gets a body made by `make_stream`."""
         path = request.url.path.removeprefix("/api/v1")
         with self._lock:
-            self.calls.append((request.method, path))
             if self._is_down:
                 raise httpx.ConnectError("nobody listens", request=request)
             if self._planned:
@@ -284,12 +291,6 @@ class FakeLime:
             if path == "/core/.well-known/jwks.json":
                 return httpx.Response(200, content=encode_jwks(self._keys))
             return self._refused(request) or self._route(request, path, make_stream)
-
-    def waits_for(self, request: httpx.Request) -> tuple[FakeLogin, float] | None:
-        """Return the login whose end `request` wants to wait for, and for how many seconds."""
-        login = self.logins.get(request.url.path.rpartition("/")[2])
-        wait = request.url.params.get("wait")
-        return None if login is None or wait is None else (login, float(wait))
 
     def _refused(self, request: httpx.Request) -> httpx.Response | None:
         token = request.headers.get("x-site-token")
@@ -361,14 +362,14 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        wanted = self._fake.waits_for(request)
+        wanted = self._fake.arrive(request)
         if wanted is not None:
             wait_for_futures([wanted[0].settled], timeout=wanted[1])
         return self._fake.answer(request, BlockingStream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        wanted = self._fake.waits_for(request)
+        wanted = self._fake.arrive(request)
         if wanted is not None:
             await happens(wanted[0].settled, wanted[1])
         return self._fake.answer(request, AsyncStream)

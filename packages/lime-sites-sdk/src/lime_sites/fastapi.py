@@ -1,0 +1,271 @@
+"""A ready login for FastAPI: start, status, events for the browser, and who is signed in.
+
+    site = LimeSite()
+    login = login_router(site, secret=os.environ["SESSION_SECRET"])
+    app.include_router(login)
+
+    @app.get("/me")
+    async def me(agent: Annotated[SignedInAgent, Depends(login.current_agent)]) -> str:
+        return agent.agent_id
+
+The browser that starts a login gets a cookie that binds it to the login request; only there does
+the approval become a session. Nothing is kept in memory, so any number of workers may serve it.
+
+Needs the extra: `pip install lime-sites-sdk[fastapi]`.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from math import ceil
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter, ValidationError
+
+from lime_sites._cookies import SignedValue
+from lime_sites._site import LimeSite
+from lime_sites._types import LoginRequestResult, Passport
+from lime_sites.errors import ApiError, InvalidPassportError, LimeError
+
+__all__ = ["LoginRouter", "SignedInAgent", "login_router"]
+
+logger = logging.getLogger("lime_sites")
+
+PENDING: Final = "PENDING"
+APPROVED: Final = "APPROVED"
+EXPIRED: Final = "EXPIRED"
+UNAVAILABLE: Final = "UNAVAILABLE"
+
+PENDING_SECONDS: Final = 300
+"""Life of the cookie that binds a browser to its login: the login request's own."""
+
+SESSION_SECONDS: Final = 8 * 3600
+"""Life of a session unless told otherwise: a working day."""
+
+EVENT_WAIT: Final = 15
+"""Seconds between two signs of life on the browser's event stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInAgent:
+    """The agent of this browser session, as its passport proved it."""
+
+    agent_id: str
+    user_id: str | None
+    kyc_level: int | None
+
+
+_AGENT = TypeAdapter(SignedInAgent)
+
+
+def login_router(
+    site: LimeSite,
+    *,
+    secret: str,
+    prefix: str = "/login",
+    session_seconds: int = SESSION_SECONDS,
+    wall_clock: Callable[[], float] = time.time,
+) -> "LoginRouter":
+    """Return a router with `POST /start`, `GET /status`, `GET /events` and `POST /logout`.
+
+    Args:
+        site: the client; the application closes it.
+        secret: signs the cookies; at least 32 characters, the same for all workers.
+        prefix: where the routes are.
+        session_seconds: how long a session lasts.
+        wall_clock: Unix seconds.
+
+    Raises:
+        ValueError: the secret is too short.
+    """
+    pending = SignedValue(secret, kind="pending", max_age=PENDING_SECONDS, wall_clock=wall_clock)
+    session = SignedValue(secret, kind="session", max_age=session_seconds, wall_clock=wall_clock)
+    return LoginRouter(
+        site, _Cookie("lime_login", pending), _Cookie("lime_session", session), prefix
+    )
+
+
+class LoginRouter(APIRouter):
+    """What `login_router` returns."""
+
+    def __init__(self, site: LimeSite, pending: "_Cookie", session: "_Cookie", prefix: str) -> None:
+        super().__init__(prefix=prefix, tags=["login"])
+        self._site = site
+        self._pending = pending
+        self._session = session
+        self.pause = 1.0
+        """Seconds between two questions about a login while its browser listens."""
+        from_here = [Depends(_from_this_site)]
+        self.add_api_route(
+            "/start", self._start, methods=["POST"], status_code=201, dependencies=from_here
+        )
+        self.add_api_route("/status", self._status, methods=["GET"])
+        self.add_api_route("/events", self._events, methods=["GET"])
+        self.add_api_route(
+            "/logout", self._logout, methods=["POST"], status_code=204, dependencies=from_here
+        )
+
+    async def current_agent(self, request: Request) -> SignedInAgent:
+        """Return who is signed in: a dependency for routes of the application.
+
+        Raises:
+            HTTPException: 401 if nobody is.
+        """
+        try:
+            return _AGENT.validate_python(self._session.read(request))
+        except ValidationError:
+            pass
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "no agent is signed in")
+
+    async def _start(self, request: Request, response: Response) -> dict[str, str]:
+        """Begin a login and bind it to this browser."""
+        try:
+            login = await self._site.create_login_request()
+        except LimeError as error:
+            raise _unavailable(error) from None
+        self._pending.write(request, response, login.request_id)
+        return {"status": PENDING, "request_id": login.request_id}
+
+    async def _status(self, request: Request, response: Response) -> dict[str, str]:
+        """Say how this browser's login stands; an approved one becomes a session here."""
+        response.headers["cache-control"] = "no-store"
+        request_id = self._pending.read(request)
+        if request_id is None:
+            agent = await self.current_agent(request)
+            return {"status": APPROVED, "agent_id": agent.agent_id}
+        try:
+            login = await self._look(request_id, wait=0)
+            passport = await self._prove(login)
+        except InvalidPassportError:
+            raise HTTPException(HTTPStatus.FORBIDDEN, "the passport is not valid") from None
+        except LimeError as error:
+            raise _unavailable(error) from None
+        state = _state(login)
+        if state == PENDING:
+            return {"status": PENDING, "request_id": request_id}
+        self._pending.clear(request, response)
+        if passport is None:
+            # Approved, but so long ago that LIME hands out no passport: nothing proves anything.
+            return {"status": EXPIRED if state == APPROVED else state}
+        agent = SignedInAgent(passport.agent_id, passport.user_id, passport.kyc_level)
+        self._session.write(request, response, asdict(agent))
+        return {"status": APPROVED, "agent_id": agent.agent_id}
+
+    async def _events(self, request: Request) -> StreamingResponse:
+        """Tell the browser by server-sent events when its login is over: it asks the status then."""
+        request_id = self._pending.read(request)
+        if request_id is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "no login was started here")
+        return StreamingResponse(
+            self._tell(request_id),
+            media_type="text/event-stream",
+            # The last is for nginx, which would hold events back.
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _tell(self, request_id: str) -> AsyncIterator[str]:
+        yield ": open\n\n"
+        state = PENDING
+        while state == PENDING:
+            try:
+                state = _state(await self._look(request_id, wait=EVENT_WAIT))
+            except LimeError:
+                state = UNAVAILABLE
+            yield f"data: {json.dumps({'status': state})}\n\n"
+            if state == PENDING:
+                # A LIME that does not hold its answer must not be asked in a tight loop.
+                await asyncio.sleep(self.pause)
+
+    async def _logout(self, request: Request, response: Response) -> None:
+        """End this browser's session."""
+        self._session.clear(request, response)
+
+    async def _look(self, request_id: str, *, wait: int) -> LoginRequestResult | None:
+        """Return the login, or None if LIME has forgotten it."""
+        try:
+            return await self._site.get_login_request(request_id, wait=wait)
+        except ApiError as error:
+            if error.http_status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    async def _prove(self, login: LoginRequestResult | None) -> Passport | None:
+        if login is None or not login.is_approved or login.agent_passport_jwt is None:
+            return None
+        return await self._site.verify_passport(
+            login.agent_passport_jwt, expected_request_id=login.request_id
+        )
+
+
+class _Cookie:
+    """A signed cookie that scripts cannot read and other sites cannot send along."""
+
+    def __init__(self, name: str, signed: SignedValue) -> None:
+        self._name = name
+        self._signed = signed
+
+    def read(self, request: Request) -> Any:
+        return self._signed.load(request.cookies.get(self._name_for(request)))
+
+    def write(self, request: Request, response: Response, value: object) -> None:
+        self._set(request, response, self._signed.dump(value), self._signed.max_age)
+
+    def clear(self, request: Request, response: Response) -> None:
+        self._set(request, response, "", 0)
+
+    def _set(self, request: Request, response: Response, text: str, max_age: int) -> None:
+        response.set_cookie(
+            self._name_for(request),
+            text,
+            max_age=max_age,
+            path="/",
+            secure=not _is_loopback(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _name_for(self, request: Request) -> str:
+        # The prefix makes browsers refuse the cookie from a subdomain or over plain http.
+        return self._name if _is_loopback(request) else f"__Host-{self._name}"
+
+
+def _is_loopback(request: Request) -> bool:
+    """Is this plain http on the developer's own machine, where `Secure` cookies would not work?
+
+    Behind a proxy the scheme is often http as well, so the host decides.
+    """
+    host = request.url.hostname or ""
+    if request.url.scheme != "http":
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _from_this_site(sec_fetch_site: Annotated[str | None, Header()] = None) -> None:
+    """Refuse what a page of somebody else's made the browser send (W3C Fetch Metadata)."""
+    if sec_fetch_site == "cross-site":
+        raise HTTPException(HTTPStatus.FORBIDDEN, "not from another site")
+
+
+def _state(login: LoginRequestResult | None) -> str:
+    if login is None:
+        return EXPIRED
+    if login.is_approved:
+        return APPROVED
+    # A state of a newer LIME is no approval, and not the end either.
+    return login.status if login.is_final else PENDING
+
+
+def _unavailable(error: LimeError) -> HTTPException:
+    logger.warning("LIME could not be asked: %s", error)
+    wait = {} if error.retry_after is None else {"retry-after": str(ceil(error.retry_after))}
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "login is not available", headers=wait)
