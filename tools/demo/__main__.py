@@ -67,7 +67,9 @@ def show(console: Console, folder: Path) -> dict[str, Any]:
     """Run the three parts and print what they tell. Returns the claims that the site verified."""
     began = time.monotonic()
     with running_server(folder) as ready:
-        step(console, "0", "lime-server dev is ready, engines included", time.monotonic() - began)
+        step(
+            console, "0", "lime-server dev is ready, its engines included", time.monotonic() - began
+        )
         step(console, " ", f"agent   {ready['agent_id']}")
         step(console, " ", f"site    {ready['site_id']}")
         api = {"LIME_API_BASE": ready["api_base"]}
@@ -75,7 +77,7 @@ def show(console: Console, folder: Path) -> dict[str, Any]:
             started, created = told(site, "listening"), told(site, "created")
             request_id = created.about["request_id"]
             step(console, "1", "site:  creates a login request", created.at - started.at)
-            step(console, " ", f"request {request_id} goes to the agent by any channel")
+            step(console, " ", f"request {request_id}, handed to the agent")
             with part("agent", request_id, **api, LIME_AGENT_TOKEN=ready["agent_token"]) as agent:
                 asked, challenge = told(agent, "asked"), told(agent, "challenge")
                 step(console, "2", "agent: fetches its challenge", challenge.at - asked.at)
@@ -96,7 +98,7 @@ def show(console: Console, folder: Path) -> dict[str, Any]:
 def step(console: Console, number: str, text: str, took: float | None = None) -> None:
     """One line of the story; `took` is in seconds and shown in milliseconds."""
     timing = "" if took is None else f"{took * 1000:9.2f} ms"
-    console.print(f"  [cyan]{number}[/cyan]  {text:<64}{timing}")
+    console.print(f"  [cyan]{number}[/cyan]  {text:<60}{timing}")
 
 
 @contextlib.contextmanager
