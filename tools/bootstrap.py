@@ -131,7 +131,7 @@ def build_crate(name: str, wheels: Path) -> None:
     """An abi3 wheel by maturin, in release mode, from the committed Cargo.lock."""
     manifest = ROOT / "crates" / name / "python" / "Cargo.toml"
     run(
-        PYTHON, "-m", "maturin", "--quiet", "build", "--release", "--locked",
+        PYTHON, "-m", "maturin", "build", "--quiet", "--release", "--locked",
         "--interpreter", PYTHON, "--manifest-path", manifest, "--out", wheels,
     )  # fmt: skip
 
