@@ -249,7 +249,8 @@ class World:
         return nonce_for((await self.logins.look(request_id)).login.challenge, 1)
 
     async def approved(self, agent: Agent | None = None, site: Site | None = None) -> str:
-        """The id of a request that `agent` has approved."""
+        """The id of a request that `agent` has approved, a little later than the last one."""
+        self.clock.advance(0.001)
         request_id = await self.request(site)
         nonce = await self.solved(request_id)
         await self.logins.approve(agent or self.agent, request_id, nonce)
