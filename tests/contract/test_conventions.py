@@ -47,11 +47,11 @@ def test_a_forged_host_reaches_no_passport(
 
 @promise("conventions:json")
 def test_a_name_in_any_script_survives_as_utf_8(wire: Wire, deployment: Deployment) -> None:
-    site = deployment.site(display_name="Лаймовый сад 🍋‍🟩 — ライム")
+    site = deployment.site(display_name="Лаймовый сад 🍋 — ライム")
     answer = wire.http.get("/foundation/sites/me", headers=site.headers)
     assert answer.headers["content-type"].split(";")[0] == "application/json"
-    assert data(answer)["display_name"] == "Лаймовый сад 🍋‍🟩 — ライム"
-    assert "Лаймовый сад 🍋‍🟩 — ライム".encode() in answer.content or b"\\u" in answer.content
+    assert data(answer)["display_name"] == "Лаймовый сад 🍋 — ライム"
+    assert "Лаймовый сад 🍋 — ライム".encode() in answer.content or b"\\u" in answer.content
 
 
 @promise("conventions:times")

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import httpx
 import pytest
-from tests.support.deployment import Deployment
 
 from tests.contract.promises import promise
+from tests.support.deployment import Deployment
 from tests.support.server import ServeServer
 from tests.support.tokens import parts, read
 from tests.support.wire import Agent, Site, Wire, data, refusal
