@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -34,45 +33,6 @@ def command(tmp_path: Path) -> Callable[..., Command]:
         )
 
     return make
-
-
-class Family:
-    """A process, and everything that it started."""
-
-    def __init__(self, pids: set[int]) -> None:
-        self.pids = pids
-        self._handles = {}
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                self._handles[pid] = os.pidfd_open(pid)
-
-    def wait_until_gone(self) -> None:
-        """Return when every one of them has ended; the test's own time-out is the limit."""
-        for handle in self._handles.values():
-            select.select([handle], [], [])
-            os.close(handle)
-
-
-@pytest.fixture
-def family() -> Callable[..., Family]:
-    """Gathers the descendants of some processes."""
-
-    def gather(*pids: int) -> Family:
-        found, parents = set(pids), _parents()
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return Family(found)
-
-    return gather
-
-
-def _parents() -> dict[int, int]:
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            # The name in parentheses may itself hold spaces and parentheses.
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    return parents
 
 
 class Script:

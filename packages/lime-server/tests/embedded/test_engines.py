@@ -23,6 +23,7 @@ from lime_server.infrastructure.embedded import (
 )
 from lime_server.infrastructure.embedded.folder import RunFolder
 from lime_server.infrastructure.embedded.holders import live_postgres
+from tests.support.processes import Family
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the end is observed through pidfds")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
@@ -101,9 +102,9 @@ def test_a_folder_with_a_long_path_works(tmp_path):
 
 @LINUX
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_nothing_is_left_after_a_signal(number, warm, script, family):
+def test_nothing_is_left_after_a_signal(number, warm, script):
     parent = script(HOLDS_ENGINES, warm)
-    started = family(*pids(parent))
+    started = Family(*pids(parent))
     assert len(started.pids) > 4  # two engines, and PostgreSQL's helpers
     parent.send(number)
     started.wait_until_gone()
@@ -112,9 +113,9 @@ def test_nothing_is_left_after_a_signal(number, warm, script, family):
 
 @LINUX
 @pytest.mark.parametrize("how", ["", "fail"], ids=["end", "exception"])
-def test_nothing_is_left_after_the_block(how, warm, script, family):
+def test_nothing_is_left_after_the_block(how, warm, script):
     parent = script(HOLDS_ENGINES, warm)
-    started = family(*pids(parent))
+    started = Family(*pids(parent))
     parent.process.communicate(how)
     assert parent.process.returncode == (4 if how else 0)
     started.wait_until_gone()
@@ -216,10 +217,10 @@ def as_nobody(monkeypatch):
 
 
 @LINUX
-def test_an_ordinary_user_needs_no_help(as_nobody, script, family):
+def test_an_ordinary_user_needs_no_help(as_nobody, script):
     prefix, folder = as_nobody
     parent = script(HOLDS_ENGINES, folder / "data", prefix=prefix)
-    started = family(*pids(parent))
+    started = Family(*pids(parent))
     assert {Path(f"/proc/{pid}").stat().st_uid for pid in started.pids} == {65534}
     parent.send(signal.SIGKILL)
     started.wait_until_gone()

@@ -9,6 +9,7 @@ import pytest
 
 from lime_server.infrastructure.embedded import StartFailedError, process
 from lime_server.infrastructure.embedded.identity import Identity
+from tests.support.processes import Family
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the end is observed through pidfds")
 
@@ -160,9 +161,9 @@ PARENT = """
 
 @LINUX
 @pytest.mark.parametrize("guarded", [False, True], ids=["kernel", "guard"])
-def test_an_engine_ends_with_a_parent_that_was_killed(guarded, script, family, tmp_path):
+def test_an_engine_ends_with_a_parent_that_was_killed(guarded, script, tmp_path):
     parent = script(PARENT, tmp_path, guarded)
-    engine = family(int(parent.line()))
+    engine = Family(int(parent.line()))
     assert len(engine.pids) == (2 if guarded else 1)
     parent.send(signal.SIGKILL)
     engine.wait_until_gone()

@@ -58,12 +58,15 @@ def dev(
     """
     with plain_errors(), _ended_by_signals():
         folder = data or default_folder(os.environ, sys.platform, Path.home())
-        with gone_afterwards(ready_file), engines(folder) as running:
-            sock = bind(host, port)
+        with (
+            gone_afterwards(ready_file),
+            engines(folder) as running,
+            bind(host, port) as sock,
+            asyncio.Runner(loop_factory=new_event_loop) as runner,
+        ):
             settings = _settings(folder, host, sock, running)
             logging.configure(level=settings.log_level, style=settings.log_format)
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(_live(settings, sock, running, folder, ready_file))
+            runner.run(_live(settings, sock, running, folder, ready_file))
 
 
 def default_folder(environ: Mapping[str, str], platform: str, home: Path) -> Path:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lime_server.cli.residents import Residents
@@ -67,12 +66,10 @@ def say(welcome: Welcome, console: Console) -> None:
 
 
 def _facts(console: Console, facts: dict[str, str]) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ignore")
+    width = max(map(len, facts))
     for name, fact in facts.items():
-        table.add_row(name, Text(fact))
-    console.print(table, soft_wrap=True, crop=False)
+        line = Text.assemble((f"{name:<{width}}", "cyan"), "  ", fact)
+        console.print(line, soft_wrap=True)
 
 
 def _story(console: Console, story: dict[str, list[str]]) -> None:

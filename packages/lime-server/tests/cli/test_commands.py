@@ -1,0 +1,279 @@
+"""Commands that do one thing and end."""
+
+import json
+import os
+import re
+import runpy
+import signal
+import socket
+import sys
+import urllib.request
+
+import asyncpg
+import pytest
+
+from lime_server import __version__
+from lime_server.cli import keys, serve, speech
+from lime_server.core.keyring import Rotation
+from lime_server.core.tokens import Token, TokenKind
+from lime_server.infrastructure import fitness
+
+
+def test_the_version_is_told(lime_server_command):
+    assert lime_server_command("--version").output == f"lime-server {__version__}\n"
+
+
+def test_without_a_command_the_commands_are_listed(lime_server_command):
+    shown = lime_server_command()
+    assert shown.exit_code == 2
+    for command in ("dev", "serve", "migrate", "check", "keys", "owner", "agent", "site"):
+        assert command in shown.output
+
+
+def test_the_package_runs_as_a_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lime-server", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("lime_server", run_name="__main__")
+    assert ended.value.code == 0
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", [["migrate"], ["keys", "list"], ["serve"], ["check"]])
+def test_a_misspelt_setting_is_a_sentence_and_not_a_traceback(lime_server_command, how):
+    ended = lime_server_command(*how, LIME_DIFICULTY="3")
+    assert ended.exit_code == 1
+    assert ended.stderr == "lime-server: LIME_DIFICULTY is not a setting of lime-server\n"
+    assert ended.stdout == ""
+
+
+def test_a_secret_that_is_wrong_is_not_repeated(lime_server_command):
+    ended = lime_server_command("keys", "list", LIME_MASTER_KEY="hunter2-hunter2")
+    assert ended.exit_code == 1
+    assert "LIME_MASTER_KEY" in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_an_interrupted_command_ends_as_shells_expect(lime_server_command, monkeypatch):
+    def interrupt(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speech, "load", interrupt)
+    assert lime_server_command("migrate").exit_code == 130
+
+
+def test_an_unexpected_failure_is_not_hidden(lime_server_command, monkeypatch):
+    monkeypatch.setattr(speech, "load", lambda: 1 / 0)
+    assert isinstance(lime_server_command("migrate").exception, ZeroDivisionError)
+
+
+def test_migrations_are_applied_once(lime_server_command, postgres_url):
+    first = lime_server_command("migrate", LIME_DATABASE_URL=postgres_url)
+    assert first.exit_code == 0
+    assert first.stdout.startswith("applied 0001_")
+    second = lime_server_command("migrate", LIME_DATABASE_URL=postgres_url)
+    assert second.stdout == "the database is up to date\n"
+
+
+def test_a_database_that_was_never_migrated_is_refused(lime_server_command, postgres_url):
+    ended = lime_server_command("keys", "list", LIME_DATABASE_URL=postgres_url)
+    assert ended.exit_code == 1
+    assert "run `lime-server migrate`" in ended.stderr
+
+
+def test_a_database_that_is_away_is_a_sentence(lime_server_command, tmp_path):
+    url = f"postgresql://lime@/lime?host={tmp_path}"
+    ended = lime_server_command("migrate", LIME_DATABASE_URL=url)
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("lime-server: ")
+    assert "Traceback" not in ended.output
+
+
+@pytest.fixture
+def owner(lime_server_command):
+    """The id of somebody who answers for agents and sites."""
+    made = lime_server_command("owner", "create", "--email", "Ops@Example.com", "--json")
+    assert made.exit_code == 0, made.output
+    values = json.loads(made.stdout)
+    assert values["email"] == "ops@example.com"
+    return values["owner_id"]
+
+
+def test_an_owner_has_an_address_of_their_own(lime_server_command, owner):
+    again = lime_server_command("owner", "create", "--email", "ops@example.com")
+    assert again.exit_code == 1
+    assert again.stderr.startswith("lime-server: ")
+
+
+@pytest.mark.parametrize("named", ["id", "address"])
+def test_an_agent_is_made_for_an_owner_and_its_token_shown(lime_server_command, owner, named):
+    answer = lime_server_command(
+        "agent", "create", "--owner", owner if named == "id" else "OPS@example.com",
+        "--name", "Research agent", "--description", "Reads papers", "--json",
+    )  # fmt: skip
+    made = json.loads(answer.stdout)
+    assert Token.parse(TokenKind.AGENT, made["agent_token"]) is not None
+    assert (made["owner_id"], made["display_name"]) == (owner, "Research agent")
+    assert "shown only now" in answer.stderr
+
+
+async def test_a_token_is_kept_as_a_hash_only(lime_server_command, owner, settings):
+    # In a thread: the command runs an event loop of its own.
+    import asyncio
+
+    made = await asyncio.to_thread(
+        lime_server_command, "site", "create", "--owner", owner, "--name", "Shop", "--json"
+    )
+    token = json.loads(made.stdout)["site_token"]
+    connection = await asyncpg.connect(settings["LIME_DATABASE_URL"])
+    dump = await connection.fetchval("SELECT string_agg(s::text, '') FROM foundation.sites s")
+    await connection.close()
+    assert json.loads(made.stdout)["site_id"] in dump
+    assert token not in dump
+
+
+def test_a_site_is_shown_in_lines_that_line_up(lime_server_command, owner):
+    answer = lime_server_command("site", "create", "--owner", owner, "--name", "Example shop")
+    lines = dict(line.split(maxsplit=1) for line in answer.stdout.splitlines())
+    assert Token.parse(TokenKind.SITE, lines["site_token"]) is not None
+    assert (lines["display_name"], lines["domain"]) == ("Example shop", "-")
+    assert (
+        len(
+            {
+                line.index(value)
+                for line, value in zip(answer.stdout.splitlines(), lines.values(), strict=True)
+            }
+        )
+        == 1
+    )
+
+
+def test_the_domain_of_a_site_is_read_as_one(lime_server_command, owner):
+    bad = lime_server_command(
+        "site", "create", "--owner", owner, "--name", "Shop", "--domain", "https://shop.example"
+    )
+    assert bad.exit_code == 1
+    assert "host name" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    "stranger", ["nobody@example.com", "no id at all", "01a20a4d-3ff1-79a9-b3c8-2a534cb1ac4b"]
+)
+def test_an_unknown_owner_is_a_sentence_that_says_what_to_do(lime_server_command, stranger):
+    ended = lime_server_command("agent", "create", "--owner", stranger, "--name", "Agent")
+    assert ended.exit_code == 1
+    expected = f"There is no owner {stranger}. Make one with: lime-server owner create"
+    assert ended.stderr == f"lime-server: {expected}\n"
+
+
+def test_a_command_line_that_lacks_something_ends_with_two(lime_server_command):
+    assert lime_server_command("agent", "create", "--name", "Agent").exit_code == 2
+
+
+def test_keys_are_listed(lime_server_command):
+    (key,) = json.loads(lime_server_command("keys", "list", "--json").stdout)
+    assert key["state"] == "active"
+    assert key["retired"] is None
+    head, line = lime_server_command("keys", "list").stdout.splitlines()
+    assert head.split() == ["kid", "state", "created", "activated", "retired", "gone"]
+    assert line.split()[:2] == [key["kid"], "active"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line.split()[2])
+
+
+def test_a_new_key_is_published_before_it_signs(lime_server_command):
+    (old,) = json.loads(lime_server_command("keys", "list", "--json").stdout)
+    first = json.loads(lime_server_command("keys", "rotate", "--json").stdout)
+    assert first["made"] is True
+    assert first["promoted"] is False
+    assert first["active"] == old["kid"] != first["standby"]
+    second = lime_server_command("keys", "rotate").stdout
+    expected = f"{first['standby']} is already published and may sign from {first['signs_at']}."
+    assert second == f"{expected}\n"
+
+
+def test_a_rotation_is_told_in_a_sentence(lime_server_command):
+    made = lime_server_command("keys", "rotate").stdout
+    assert re.fullmatch(r"\S+ is published now and may sign from \S+Z\.\n", made)
+
+
+def test_a_promotion_is_told_in_a_sentence():
+    # Opening a server's parts already promotes what is due, so that only a race leads here.
+    done = Rotation(active="new", standby=None, signs_at=None, made=False, promoted=True)
+    assert keys._sentence(done) == "new signs from now on."
+
+
+def test_a_key_is_retired_gently_unless_it_is_compromised(lime_server_command):
+    (key,) = json.loads(lime_server_command("keys", "list", "--json").stdout)
+    gently = lime_server_command("keys", "retire", key["kid"])
+    assert gently.exit_code == 1
+    assert gently.stderr.startswith("lime-server: ")
+    at_once = lime_server_command("keys", "retire", key["kid"], "--compromised", "--json")
+    assert json.loads(at_once.stdout)["state"] == "gone"
+    unknown = lime_server_command("keys", "retire", "nonsense")
+    assert unknown.exit_code == 1
+
+
+def findings(*levels):
+    async def check(settings, clock):
+        return [fitness.Finding(level, "subject", f"it is {level}") for level in levels]
+
+    return check
+
+
+def test_check_ends_with_one_if_anything_is_wrong(lime_server_command, monkeypatch):
+    monkeypatch.setattr(fitness, "check", findings("ok", "warning", "error"))
+    checked = lime_server_command("check")
+    assert checked.exit_code == 1
+    assert [line.split()[0] for line in checked.stdout.splitlines()] == ["ok", "warning", "ERROR"]
+
+
+def test_check_ends_with_zero_if_there_are_warnings_only(lime_server_command, monkeypatch):
+    monkeypatch.setattr(fitness, "check", findings("ok", "warning"))
+    checked = lime_server_command("check", "--json")
+    assert checked.exit_code == 0
+    assert json.loads(checked.stdout)[1] == {
+        "level": "warning", "subject": "subject", "message": "it is warning",
+    }  # fmt: skip
+
+
+def test_check_looks_at_the_real_thing(lime_server_command):
+    checked = lime_server_command("check")
+    assert checked.exit_code == 1
+    assert (
+        "public_url: http://127.0.0.1:8080 can be reached from this machine only" in checked.stdout
+    )
+
+
+def test_serve_runs_what_the_environment_says(lime_server_command, monkeypatch, logged):
+    served = []
+
+    async def run(settings):
+        served.append(settings)
+
+    monkeypatch.setattr(serve, "run", run)
+    ended = lime_server_command("serve", LIME_LOG_LEVEL="error", LIME_PORT="9")
+    assert ended.exit_code == 0, ended.output
+    assert served[0].port == 9
+    assert logged == [{"level": "error", "style": "json"}]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_a_real_server_answers_until_it_is_told_to_end(spawn, settings):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = str(reserved.getsockname()[1])
+    server = spawn("serve", **settings, LIME_PORT=port, LIME_LOG_LEVEL="info")
+    for line in server.stdout:
+        if "startup complete" in line:
+            break
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=30) as answer:
+        assert answer.status == 200
+    os.kill(server.pid, signal.SIGTERM)
+    server.communicate()
+    assert server.returncode == 0
+
+
+def test_a_taken_port_is_a_sentence(lime_server_command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = lime_server_command("serve", LIME_PORT=str(port))
+    assert ended.exit_code == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in ended.stderr
