@@ -57,7 +57,10 @@ def _networks(value: object) -> object:
     """Read networks or addresses separated by commas."""
     if not isinstance(value, str):
         return value
-    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("write networks such as 10.0.0.0/8, separated by commas") from None
 
 
 def _show_limit(value: Limit | None) -> str:

@@ -33,6 +33,9 @@ class PublicUrl:
         has one spelling. Raises ValueError, with a sentence for the operator, for anything more or
         less.
         """
+        if not text.isascii() or not text.isprintable():
+            # The parser below drops line breaks and tabs in silence.
+            raise ValueError("the public URL holds characters that no URL can hold")
         try:
             parts = urlsplit(text)
             port = parts.port

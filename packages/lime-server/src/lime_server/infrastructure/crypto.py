@@ -64,8 +64,8 @@ class RsaKeyMaker:
 class RingSigner:
     """Signs passports with the key that is active now.
 
-    On the event loop: a signature takes a quarter of a millisecond, and handing it to a thread costs
-    another 50 to 150 µs of processor time, which only pays where a second core is idle.
+    On the event loop: a signature takes a quarter of a millisecond, and handing it to a thread
+    costs another 50 to 150 µs of processor time, which only pays where a second core is idle.
     """
 
     def __init__(self, ring: KeyRing) -> None:

@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.redis.engine import Engine, EngineAwayError, connect
 
-CHANNEL = "lime:bell"
+CHANNEL = "lime:bell:"
+"""Followed by the number of the logical database, which channels do not know by themselves."""
 SILENCE = 5.0
 """Seconds of silence after which the line is tested; after twice as many it counts as dead."""
 LONGEST_PAUSE = 5.0
@@ -43,6 +44,7 @@ class RedisBell:
         self._here = MemoryBell()
         # Own rings are delivered directly and recognised when they come back.
         self._sender = secrets.token_hex(8)
+        self.channel = f"{CHANNEL}{engine.client.get_connection_kwargs().get('db') or 0}"
         self.subscribed = asyncio.Event()
         """Set while rings of other processes are heard."""
 
@@ -51,7 +53,7 @@ class RedisBell:
         self._here.tell(topic, ident)
         message = f"{self._sender} {topic} {ident}"
         try:
-            await self._engine.ask(lambda: self._engine.client.publish(CHANNEL, message))
+            await self._engine.ask(lambda: self._engine.client.publish(self.channel, message))
         except EngineAwayError:
             return
 
@@ -77,7 +79,7 @@ class RedisBell:
         """Hear until the line breaks, which raises."""
         async with aclosing(connect(self._url, timeout=self._timeout)) as client:
             line = client.pubsub()
-            await line.subscribe(CHANNEL)
+            await line.subscribe(self.channel)
             tested = False
             while True:
                 message = await line.get_message(timeout=self._silence)

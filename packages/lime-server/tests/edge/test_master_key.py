@@ -1,0 +1,101 @@
+"""The master key, from the settings or from a file that nobody else can read."""
+
+import base64
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lime_server.infrastructure import master_key as subject
+from lime_server.infrastructure.master_key import from_file, master_key, parse
+from lime_server.settings import Settings, SettingsError
+
+KEY = bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY.hex(),
+        KEY.hex().upper() + "\n",
+        base64.b64encode(KEY).decode(),
+        base64.urlsafe_b64encode(bytes(range(224, 256))).decode().rstrip("="),
+        base64.b64encode(bytes(range(224, 256))).decode(),
+    ],
+)
+def test_it_may_be_written_in_hexadecimal_or_base64(text):
+    assert parse(text, origin="X") in (KEY, bytes(range(224, 256)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "secret", KEY.hex()[:-2], KEY.hex() + "00", "é" * 43, "A" * 42 + "*"]
+)
+def test_anything_else_is_refused_and_not_shown(text):
+    with pytest.raises(SettingsError, match=r"^X must hold 32 random bytes") as caught:
+        parse(text, origin="X")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["00" * 32, "0123" * 16])
+def test_a_key_that_somebody_made_up_is_refused(text):
+    with pytest.raises(SettingsError, match="not random"):
+        parse(text, origin="X")
+
+
+def test_the_first_start_makes_the_file_and_the_next_reads_it(tmp_path):
+    path = tmp_path / "master key"
+    made = from_file(path)
+    assert len(made) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert from_file(path) == made
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_many_first_starts_one_wins(tmp_path):
+    path = tmp_path / "key"
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: from_file(path), range(8)))
+    assert len(found) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_somebody_faster_is_believed(tmp_path, monkeypatch):
+    path = tmp_path / "key"
+    link = os.link
+
+    def faster(draft, target):
+        path.write_text(KEY.hex())
+        path.chmod(0o600)
+        link(draft, target)
+
+    monkeypatch.setattr(subject.os, "link", faster)
+    assert from_file(path) == KEY
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620])
+def test_a_file_that_others_can_use_is_refused(tmp_path, mode):
+    path = tmp_path / "key"
+    path.write_text(KEY.hex())
+    path.chmod(mode)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        from_file(path)
+
+
+def test_a_file_that_cannot_be_is_refused_with_a_sentence(tmp_path):
+    with pytest.raises(SettingsError, match=r"cannot be used: No such file"):
+        from_file(tmp_path / "missing" / "key")
+    with pytest.raises(SettingsError, match=r"cannot be used: Is a directory|not a plain file"):
+        from_file(tmp_path)
+
+
+def test_a_device_is_no_key_file():
+    with pytest.raises(SettingsError, match="not a plain file"):
+        from_file(subject.Path("/dev/null"))
+
+
+def test_the_settings_say_which(tmp_path):
+    common = {"public_url": "https://a.example", "database_url": "x"}
+    assert master_key(Settings(**common, master_key=KEY.hex())) == KEY
+    assert len(master_key(Settings(**common, master_key_file=tmp_path / "key"))) == 32
