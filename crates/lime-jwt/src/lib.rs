@@ -51,3 +51,8 @@ pub use jwk::{JwkSet, MAX_JWKS_BYTES, MAX_KEYS, MAX_KID_BYTES, PublicJwk, encode
 pub use secret::{KeyEncryptionKey, TokenHasher, derive};
 pub use signing::{KeySize, SigningKey};
 pub use verify::{MAX_TOKEN_BYTES, verify};
+
+/// The example of the README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
