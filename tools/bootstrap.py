@@ -131,7 +131,7 @@ def build_crate(name: str, wheels: Path) -> None:
     """An abi3 wheel by maturin, in release mode, from the committed Cargo.lock."""
     manifest = ROOT / "crates" / name / "python" / "Cargo.toml"
     run(
-        PYTHON, "-m", "maturin", "build", "--quiet", "--release", "--locked",
+        PYTHON, "-m", "maturin", "build", "--release", "--locked",
         "--interpreter", PYTHON, "--manifest-path", manifest, "--out", wheels,
     )  # fmt: skip
 
@@ -184,7 +184,12 @@ def pip(*arguments: object) -> None:
 
 
 def run(*command: object, cwd: Path = ROOT) -> None:
-    subprocess.run([str(part) for part in command], check=True, cwd=cwd)
+    """Run a step; what it prints is shown only when it fails."""
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, check=False, cwd=cwd, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout + done.stderr)
+        done.check_returncode()
 
 
 def say(what: str) -> None:
