@@ -43,7 +43,7 @@ class Sweep:
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`draw` gives numbers from 0 to 1 that keep servers from sweeping in step."""
-        self.logins = logins
+        self._logins = logins
         self._bell = bell
         self._tally = tally
         self._clock = clock
@@ -66,14 +66,14 @@ class Sweep:
         while await self._expire_some() == BATCH:
             pass
         now = self._clock.now()
-        while await self.logins.prune(
+        while await self._logins.prune(
             now, finished_before=now - self._rules.retention, limit=BATCH
         ):
             pass
 
     async def _expire_some(self) -> int:
         now = self._clock.now()
-        events = await self.logins.expire(
+        events = await self._logins.expire(
             now, deliver_until=now + self._rules.delivery_window, limit=BATCH
         )
         self._tally.login("expired", len(events))
