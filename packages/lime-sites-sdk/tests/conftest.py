@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+
 from lime_sites import LimeSite, LimeSiteSync
 from lime_sites.testing import FakeLime
 
@@ -68,12 +69,8 @@ async def make(request: pytest.FixtureRequest, fake: FakeLime) -> AsyncIterator[
 
     def make_one(**options: Any) -> Either:
         options = {"sse_backoff_base": 0.001, "max_retries": 0, **options}
-        site: LimeSite | LimeSiteSync
-        if request.param == "asyncio":
-            site = fake.site(**options)
-        else:
-            site = fake.site_sync(**options)
-        made.append(Either(site))
+        kind = fake.site if request.param == "asyncio" else fake.site_sync
+        made.append(Either(kind(**options)))
         return made[-1]
 
     yield make_one

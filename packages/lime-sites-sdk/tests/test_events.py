@@ -1,6 +1,7 @@
 """The inbox, by calling it."""
 
 import pytest
+
 from lime_sites._events import MAX_ACKNOWLEDGED_AT_ONCE, Delivery, Inbox
 
 

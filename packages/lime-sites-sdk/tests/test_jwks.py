@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from lime_jwt import JwkSet, SigningKey, encode_jwks
 from lime_sites._jwks import MAX_STALE, MIN_INTERVAL, Flight, KeyCache
 
@@ -122,7 +124,9 @@ def test_ten_thousand_unknown_key_ids_cost_one_fetch_per_interval(
     assert warm.plan(ISSUER, unknown_kid=True).start is not None
 
 
-def test_an_unknown_key_id_right_after_a_fetch_is_not_looked_for(warm: KeyCache, clock: Any) -> None:
+def test_an_unknown_key_id_right_after_a_fetch_is_not_looked_for(
+    warm: KeyCache, clock: Any
+) -> None:
     clock.advance(MIN_INTERVAL - 1)
     plan = warm.plan(ISSUER, unknown_kid=True)
     assert plan.start is plan.wait is None
@@ -162,17 +166,6 @@ def test_of_many_threads_one_makes_the_fetch(cache: KeyCache, keys: JwkSet) -> N
 
 
 def _run_in_threads(work: Callable[[], None], count: int) -> None:
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    with ThreadPoolExecutor(count) as pool:
+        for done in [pool.submit(work) for _ in range(count)]:
+            done.result()

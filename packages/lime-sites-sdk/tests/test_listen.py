@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+
 from lime_sdk_core import Callback, Random, Sleep
 from lime_sites._events import Inbox
 from lime_sites._handling import Application
@@ -157,7 +158,10 @@ def test_the_server_may_say_why_it_ends() -> None:
     script = Script([HEADERS, _event(frame)], [HEADERS, _event({"type": "error"})])
     assert script.play() == [2, 4]
     first, second = script.reported
-    assert (first.code, str(first)) == ("SITE_SUSPENDED", "LIME ends the event stream: bad [31m news")
+    assert (first.code, str(first)) == (
+        "SITE_SUSPENDED",
+        "LIME ends the event stream: bad [31m news",
+    )
     assert second.code == "UNKNOWN_ERROR"
 
 

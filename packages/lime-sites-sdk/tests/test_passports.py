@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from lime_jwt import TYP_BINDING, SigningKey
 from lime_sdk_core import Flow, Step
 from lime_sites import InvalidPassportError, KeysUnavailableError, LimeSite, Passport
@@ -193,7 +194,10 @@ def test_a_passport_with_any_byte_changed_is_refused(
     jwt = fake.passport(REQUEST)
     where = data.draw(st.integers(0, len(jwt) - 1))
     char = data.draw(
-        st.one_of(st.sampled_from(string.ascii_letters + string.digits + "-_.="), st.characters(codec=None))
+        st.one_of(
+            st.sampled_from(string.ascii_letters + string.digits + "-_.="),
+            st.characters(codec=None),
+        )
     )
     changed = jwt[:where] + char + jwt[where + 1 :]
     assume(changed != jwt)

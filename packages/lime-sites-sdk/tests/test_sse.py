@@ -1,6 +1,7 @@
 """The event stream parser, against the standard's rules and against httpx-sse."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from httpx_sse._decoders import SSEDecoder
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lime_sites._sse import EventStreamParser, ServerSentEvent
 from lime_sites.errors import EventTooLargeError
 
@@ -42,7 +44,20 @@ def test_the_cut_of_the_chunks_never_matters(case: dict[str, Any]) -> None:
 
 
 _LINES = st.sampled_from(
-    ["data: a", "data", "data:", "id: 1", "id:", "id: \0", "event: x", "retry: 5", ": c", "", "é…", "x:y"]
+    [
+        "data: a",
+        "data",
+        "data:",
+        "id: 1",
+        "id:",
+        "id: \0",
+        "event: x",
+        "retry: 5",
+        ": c",
+        "",
+        "é…",
+        "x:y",
+    ]
 )
 _STREAMS = st.lists(st.tuples(_LINES, st.sampled_from(["\r", "\n", "\r\n"]))).map(
     lambda lines: "".join(line + end for line, end in lines).encode()
@@ -52,14 +67,16 @@ _STREAMS = st.lists(st.tuples(_LINES, st.sampled_from(["\r", "\n", "\r\n"]))).ma
 @given(st.one_of(_STREAMS, st.binary()), st.lists(st.integers(0, 200)))
 def test_any_stream_in_any_chunks_gives_the_same_events(stream: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(stream)]
-    chunks = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in pairwise(edges)]
     assert _parse(*chunks) == _parse(stream)
 
 
 _BLOCKS = st.lists(
     st.tuples(
         st.lists(st.sampled_from(["data: a", "data:b", "event: x", ": c", "id: 7", "retry: 5"])),
-        st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\ufeff")),
+        st.text(
+            st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\ufeff")
+        ),
     )
 )
 
@@ -93,15 +110,16 @@ def test_the_id_of_an_event_is_not_that_of_an_earlier_one() -> None:
     ids=["a long line", "a comment without end", "many lines", "many empty lines"],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_an_event_above_the_limit_is_refused_after_those_before_it(stream: bytes, size: int) -> None:
+def test_an_event_above_the_limit_is_refused_after_those_before_it(
+    stream: bytes, size: int
+) -> None:
     parser = EventStreamParser(max_event_bytes=50)
     stream = b"data: before\n\n" + stream
     events = []
 
     def read() -> None:
         for start in range(0, len(stream), size):
-            for event in parser.feed(stream[start : start + size]):
-                events.append(event.data)
+            events.extend(event.data for event in parser.feed(stream[start : start + size]))
 
     with pytest.raises(EventTooLargeError, match="more than 50 bytes") as caught:
         read()

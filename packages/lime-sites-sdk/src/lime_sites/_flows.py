@@ -84,10 +84,10 @@ def wait_for_login(request_id: str, timeout: float, verifier: Verifier) -> Flow[
         if isinstance(outcome, LoginRequestResult) and outcome.is_final:
             return (yield from _prove(outcome, verifier))
         now = yield Now()
-        if now >= deadline:
-            raise _too_late(outcome, timeout)
         if now - asked_at < wait or wait == 0:
-            yield Sleep(min(_POLL_INTERVAL, deadline - now))
+            yield Sleep(max(0.0, min(_POLL_INTERVAL, deadline - now)))
+        if (yield Now()) >= deadline:
+            raise _too_late(outcome, timeout)
 
 
 def _ask(request_id: str, wait: int, timeout: float) -> Flow[LoginRequestResult | LimeError]:

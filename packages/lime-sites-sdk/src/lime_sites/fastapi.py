@@ -159,7 +159,7 @@ class LoginRouter(APIRouter):
         return {"status": APPROVED, "agent_id": agent.agent_id}
 
     async def _events(self, request: Request) -> StreamingResponse:
-        """Tell the browser by server-sent events when its login is over: it asks the status then."""
+        """Tell the browser by server-sent events when its login is over, so that it asks how."""
         request_id = self._pending.read(request)
         if request_id is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no login was started here")

@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED
 from concurrent.futures import wait as wait_for_futures
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from lime_sdk_core import mount
 from lime_sites._site import LimeSite
 from lime_sites._site_sync import LimeSiteSync
 from lime_sites._types import APPROVED
-from lime_sites.testing._records import FakeEvent, FakeLogin, happens
+from lime_sites.testing._records import FakeEvent, FakeLogin, Promise, first_of, promise
 from lime_sites.testing._streams import AsyncStream, BlockingStream, End, Stream
 
 LIFETIME: Final = 300
@@ -64,6 +65,7 @@ class FakeLime:
         self._is_down = False
         self._refusal: tuple[int, str] | None = None
         self._planned: list[httpx.Response] = []
+        self._trouble = promise()
 
     # Clients.
 
@@ -201,6 +203,9 @@ class FakeLime:
             self._end_streams(End.CLEAN)
 
     def _end_streams(self, end: bytes | Exception) -> None:
+        # Answers that are being held end as well.
+        self._trouble.set_result(None)
+        self._trouble = promise()
         for stream in self._streams:
             stream.put(end)
         self._streams.clear()
@@ -272,13 +277,19 @@ class FakeLime:
 
     # Requests.
 
-    def arrive(self, request: httpx.Request) -> tuple[FakeLogin, float] | None:
-        """Note `request`; return the login that it wants to wait for, and for how many seconds."""
+    def arrive(self, request: httpx.Request) -> tuple[list[Promise], float]:
+        """Note `request`; return what its answer has to wait for, and for how many seconds."""
         path = request.url.path.removeprefix("/api/v1")
-        self.calls.append((request.method, path))
-        login = self.logins.get(path.rpartition("/")[2])
-        wait = request.url.params.get("wait")
-        return None if login is None or wait is None else (login, float(wait))
+        with self._lock:
+            self.calls.append((request.method, path))
+            login = self.logins.get(path.rpartition("/")[2])
+            wait = request.url.params.get("wait")
+            if login is None or wait is None or self._is_in_trouble(request):
+                return [], 0.0
+            return [login.settled, self._trouble], float(wait)
+
+    def _is_in_trouble(self, request: httpx.Request) -> bool:
+        return self._is_down or bool(self._planned) or self._refused(request) is not None
 
     def answer(self, request: httpx.Request, make_stream: type[Stream]) -> httpx.Response:
         """Answer `request`; a stream gets a body made by `make_stream`."""
@@ -362,16 +373,14 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        wanted = self._fake.arrive(request)
-        if wanted is not None:
-            wait_for_futures([wanted[0].settled], timeout=wanted[1])
+        promises, seconds = self._fake.arrive(request)
+        wait_for_futures(promises, timeout=seconds, return_when=FIRST_COMPLETED)
         return self._fake.answer(request, BlockingStream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        wanted = self._fake.arrive(request)
-        if wanted is not None:
-            await happens(wanted[0].settled, wanted[1])
+        promises, seconds = self._fake.arrive(request)
+        await first_of(promises, seconds)
         return self._fake.answer(request, AsyncStream)
 
 

@@ -5,23 +5,28 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 PATIENCE: Final = 10.0
 """Seconds after which a test that waits for a handler has failed."""
 
 
-def _promise() -> "Future[None]":
+Promise: TypeAlias = "Future[None]"
+
+
+def promise() -> Promise:
+    """Return something to wait for, on an event loop or in a thread."""
     future: Future[None] = Future()
     # So that nobody who waits for it can cancel it.
     future.set_running_or_notify_cancel()
     return future
 
 
-async def happens(promise: "Future[None]", seconds: float) -> bool:
-    """Wait for `promise` up to `seconds` and say whether it was kept."""
-    await asyncio.wait([asyncio.wrap_future(promise)], timeout=seconds)
-    return promise.done()
+async def first_of(promises: list[Promise], seconds: float) -> None:
+    """Wait up to `seconds` for one of `promises`, if there are any."""
+    waiting = [asyncio.wrap_future(one) for one in promises]
+    if waiting:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +40,7 @@ class FakeLogin:
     agent_id: str | None = None
     user_id: str | None = None
     kyc_level: int = 0
-    settled: "Future[None]" = field(default_factory=_promise, repr=False)
+    settled: Promise = field(default_factory=promise, repr=False)
     """Done when the login has left `PENDING`."""
 
 
@@ -48,7 +53,7 @@ class FakeEvent:
     login: FakeLogin
     sent: int = 0
     """How often it was sent."""
-    _acknowledged: "Future[None]" = field(default_factory=_promise, repr=False)
+    _acknowledged: Promise = field(default_factory=promise, repr=False)
 
     @property
     def is_acknowledged(self) -> bool:
@@ -61,7 +66,8 @@ class FakeEvent:
         Raises:
             AssertionError: it did not within 10 s.
         """
-        if not await happens(self._acknowledged, PATIENCE):
+        await first_of([self._acknowledged], PATIENCE)
+        if not self.is_acknowledged:
             raise AssertionError(f"the site did not handle the {self.type} event")
 
     def wait_handled(self) -> None:
