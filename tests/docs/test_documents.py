@@ -125,3 +125,26 @@ def test_the_error_reference_lists_exactly_the_codes_that_the_server_has():
     page = (ROOT / "docs/reference/errors.md").read_text()
     listed = set(re.findall(r"^\| (\d{3}) \| `([A-Z_]+)`", page, re.MULTILINE))
     assert listed == known
+
+
+def test_every_symbol_in_the_life_of_a_login_is_in_the_code():
+    code = "\n".join(
+        path.read_text()
+        for folder in ("packages/*/src/*.py", "crates/*/python/lime_*/*.py*")
+        for path in tracked(folder)
+    )
+    page = (ROOT / "docs/life-of-a-login.md").read_text()
+    symbols = set(
+        re.findall(r"`((?:[a-z_]+\.)?[A-Z][A-Za-z]+(?:\.[a-z_]+)?|[a-z_]+\.[a-z]+)`", page)
+    )
+    symbols -= {"PENDING", "DELIVERED"}
+    assert len(symbols) > 20
+    gone = [
+        symbol
+        for symbol in symbols
+        for name in symbol.split(".")
+        if not re.search(rf"\b(?:class|def) {name}\b", code)
+        and not list(ROOT.glob(f"packages/*/src/**/{name}.py"))
+        and not list(ROOT.glob(f"crates/*/python/{name}"))
+    ]
+    assert gone == []
