@@ -148,3 +148,9 @@ def test_every_symbol_in_the_life_of_a_login_is_in_the_code():
         and not list(ROOT.glob(f"crates/*/python/{name}"))
     ]
     assert gone == []
+
+
+def test_the_command_line_reference_is_what_the_commands_say():
+    from tools import cli_reference
+
+    assert cli_reference.PAGE.read_text() == cli_reference.page(), "run tools/cli_reference.py"
