@@ -14,11 +14,12 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 HEAD = """\
 # Command line
 
-`lime-server`, as its own help describes it; written by `tools/cli_reference.py`. The agent's command, `lime-agent`, is
-described with [its package](../../packages/lime-agents-sdk/README.md#in-a-shell).
+`lime-server`, as its own help describes it; written by `tools/cli_reference.py`. The agent's
+command, `lime-agent`, is described with
+[its package](../../packages/lime-agents-sdk/README.md#in-a-shell).
 
-Every command ends with status 0 when it did what it says, 1 when it could not, and 2 when it was called wrongly. Those that
-work on a deployment read the [settings](settings.md).
+Every command ends with status 0 when it did what it says, 1 when it could not, and 2 when it was
+called wrongly. Those that work on a deployment read the [settings](settings.md).
 """
 
 
