@@ -1,7 +1,8 @@
 //! No token but the one that was signed: exhaustively, over every bit and every cut.
 
 use lime_jwt::{
-    Error, Expectation, JwkSet, KeySize, Kind, Object, SigningKey, Value, encode_jwks, verify,
+    Error, Expectation, JwkSet, KeySize, Kind, MAX_TOKEN_BYTES, Object, SigningKey, Value,
+    encode_jwks, verify,
 };
 
 const ISSUER: &str = "https://lime.example";
@@ -61,6 +62,16 @@ fn a_token_that_is_cut_anywhere_is_refused() {
         assert!(door.opens(&door.token[..index], 1_000).is_err(), "up to {index}");
         assert!(door.opens(&door.token[index + 1..], 1_000).is_err(), "from {index}");
     }
+}
+
+#[test]
+fn a_token_is_not_looked_at_beyond_its_longest_length() {
+    let door = Door::new();
+    let refused = |length| door.opens(&"a".repeat(length), 1_000);
+    assert_eq!(refused(MAX_TOKEN_BYTES), Err(Error::Malformed("not three segments")));
+    assert_eq!(refused(MAX_TOKEN_BYTES + 1), Err(Error::Malformed("longer than 16 KiB")));
+    let four_segments = format!("{}.{}", door.token, "a");
+    assert_eq!(door.opens(&four_segments, 1_000), Err(Error::Malformed("not three segments")));
 }
 
 #[test]

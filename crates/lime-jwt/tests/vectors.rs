@@ -5,7 +5,10 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use lime_jwt::{Error, Expectation, JwkSet, MAX_JWKS_BYTES, Object, PublicJwk, SigningKey, verify};
+use lime_jwt::{
+    Error, Expectation, JwkSet, MAX_JWKS_BYTES, MAX_TOKEN_BYTES, Object, PublicJwk, SigningKey,
+    verify,
+};
 use serde_json::Value as Json;
 
 fn load(name: &str) -> Json {
@@ -140,6 +143,26 @@ fn a_typ_that_is_no_media_type_is_not_signed() {
     let key = main_key();
     for typ in ["", "a\"b", "a b", "é", &"x".repeat(128)] {
         assert!(matches!(key.sign(&Object::default(), typ), Err(Error::Argument(_))), "{typ:?}");
+    }
+}
+
+#[test]
+fn a_token_that_no_verifier_would_read_is_not_signed() {
+    let long = "x".repeat(MAX_TOKEN_BYTES);
+    let claims: Object<'_> = [("x", long.as_str().into())].into_iter().collect();
+    assert!(matches!(main_key().sign(&claims, "JWT"), Err(Error::Claims(_))));
+}
+
+#[test]
+fn an_unusable_key_is_refused_by_itself_too() {
+    // Not only when it is looked for in a set: such a key must not be published either.
+    for case in list(&load("jwt.json"), "key_sets") {
+        let [key] = case["document"]["keys"].as_array().map_or(&[][..], Vec::as_slice) else {
+            continue;
+        };
+        let key = key.to_string();
+        let parsed = Object::parse(key.as_bytes()).and_then(|key| PublicJwk::parse(&key));
+        assert_eq!(parsed.is_ok(), !texts(case, "kids").is_empty(), "{}", text(case, "name"));
     }
 }
 
