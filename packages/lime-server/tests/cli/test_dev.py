@@ -1,5 +1,6 @@
 """`lime-server dev`, in this process, on the test session's engines."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -253,6 +254,24 @@ def test_a_signal_during_the_start_unwinds_it(run_dev, monkeypatch, ready_file, 
     assert run_dev("--ready-file", ready_file).exit_code == 128 + number
     assert len(closed) == 1
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_while_the_database_is_prepared_unwinds_it_too(run_dev, monkeypatch):
+    async def migrate(url):
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(dev, "migrate", migrate)
+    assert run_dev().exit_code == 128 + signal.SIGTERM
+
+
+def test_ctrl_c_while_the_database_is_prepared_unwinds_it_too(run_dev, monkeypatch):
+    async def migrate(url):
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(dev, "migrate", migrate)
+    assert run_dev().exit_code == 128 + signal.SIGINT
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def command(tmp_path: Path) -> Callable[..., Command]:
                 "cwd": tmp_path,
                 "log": tmp_path / "engine.log",
                 "identity": None,
+                "folder": None,
                 "when_orphaned": signal.SIGKILL,
                 "stopping": ((signal.SIGTERM, patience),),
                 **changes,

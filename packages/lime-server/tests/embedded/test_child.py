@@ -55,6 +55,16 @@ def test_the_engine_asks_for_its_signal_after_leaving_root_and_before_looking_fo
     ]
 
 
+def test_a_folder_is_opened_before_root_is_left(tmp_path):
+    recorder = Recorder()
+    child.main(["--folder", str(tmp_path), *ARGUMENTS], recorder.kernel())
+    try:
+        assert os.path.samestat(os.fstat(child.FOLDER_DESCRIPTOR), tmp_path.stat())
+        assert os.get_inheritable(child.FOLDER_DESCRIPTOR)
+    finally:
+        os.close(child.FOLDER_DESCRIPTOR)
+
+
 def test_an_ordinary_user_stays_who_they_are():
     recorder = Recorder()
     child.main(ARGUMENTS, recorder.kernel())

@@ -15,6 +15,7 @@ import redis
 
 import lime_server
 from lime_server.infrastructure.embedded import (
+    EnginesMissingError,
     FolderInUseError,
     StartFailedError,
     engines,
@@ -186,6 +187,38 @@ def test_root_hands_the_engines_to_someone_else(warm):
     with engines(warm, durable=False) as running:
         for process in (running.postgres, running.valkey):
             assert Path(f"/proc/{process.pid}").stat().st_uid != 0
+
+
+@pytest.mark.parametrize("place", list(locate.postgres_places()), ids=lambda place: place.source)
+async def test_every_postgresql_of_this_machine_will_do(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(locate, "postgres_places", lambda: [place])
+    try:
+        locate.find_postgres(None)
+    except EnginesMissingError:
+        pytest.skip(f"{place.folder} holds none that is new enough")
+    with engines(tmp_path / "data", durable=False) as running:
+        connection = await asyncpg.connect(running.database_url)
+        ordered = "SELECT array_agg(t ORDER BY t) FROM unnest(ARRAY['b', 'B', 'a', 'A']) t"
+        assert await connection.fetchval(ordered) == ["A", "B", "a", "b"]
+        await connection.close()
+
+
+@ROOT
+def test_root_can_run_programs_that_nobody_else_can_reach(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    wheel = next(place for place in locate.postgres_places() if place.parts)
+    common = os.path.commonpath([part.parent for part in wheel.parts])
+    for part in wheel.parts:
+        shutil.copytree(part, closed / part.relative_to(common))
+    moved = locate.Binaries(
+        wheel.source,
+        closed / wheel.folder.relative_to(common),
+        tuple(closed / part.relative_to(common) for part in wheel.parts),
+    )
+    monkeypatch.setattr(locate, "postgres_places", lambda: [moved])
+    with engines(tmp_path / "data", durable=False) as running:
+        assert running.fallen() is None
 
 
 @ROOT

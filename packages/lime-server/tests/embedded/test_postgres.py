@@ -35,7 +35,8 @@ def started(monkeypatch):
             commands.append(command)
 
         def finish(self):
-            (self.command.cwd / "PG_VERSION").write_text("18\n")
+            folder = self.command.folder or Path(self.command.arguments[2])
+            (folder / "PG_VERSION").write_text("18\n")
 
     monkeypatch.setattr(postgres, "spawn", Started)
     return commands
@@ -46,10 +47,10 @@ def test_missing_data_is_made_beside_its_place_and_then_moved(plan, started):
     start_postgres(made)
     initdb, server = started
     assert initdb.name == "initdb"
-    assert initdb.cwd.name == "postgres.new"
-    assert not initdb.cwd.exists()
-    assert server.cwd == made.folder.cluster
-    assert (server.cwd / "PG_VERSION").is_file()
+    assert initdb.arguments[1:3] == ("-D", str(made.folder.path / "postgres.new"))
+    assert not (made.folder.path / "postgres.new").exists()
+    assert server.arguments[1:3] == ("-D", str(made.folder.cluster))
+    assert (made.folder.cluster / "PG_VERSION").is_file()
 
 
 def test_an_attempt_that_was_interrupted_is_begun_again(plan, started):
@@ -92,9 +93,11 @@ def test_the_server_listens_on_its_socket_only(plan, started):
 
 
 def test_another_account_is_not_told_a_path_that_it_may_be_unable_to_walk(plan, started):
-    start_postgres(plan(identity=Identity(os.getuid(), os.getgid(), "other")))
+    made = plan(identity=Identity(os.getuid(), os.getgid(), "other"))
+    start_postgres(made)
     for command in started:
-        assert command.arguments[1:3] == ("-D", "/proc/self/cwd")
+        assert command.arguments[1:3] == ("-D", "/proc/self/fd/100")
+    assert [command.folder.name for command in started] == ["postgres.new", "postgres"]
 
 
 def test_the_url_survives_a_folder_with_spaces():

@@ -141,6 +141,13 @@ def test_an_engine_gets_the_account_it_was_meant_for(command):
     assert options[-4:] == ["--uid", "12", "--gid", "34"]
 
 
+def test_a_folder_is_handed_over_open(spawn, command, tmp_path):
+    (tmp_path / "inside").write_text("found")
+    running = spawn(command("cat /proc/self/fd/100/inside", folder=tmp_path))
+    running.finish()
+    assert running.command.log.read_text() == "found"
+
+
 PARENT = """
     import signal, sys
     from pathlib import Path
@@ -150,7 +157,7 @@ PARENT = """
     log = folder / "log"
     running = spawn(
         Command("Engine", ("/bin/sh", "-c", "echo up; exec sleep 600"), folder, log, None,
-                signal.SIGKILL, ()),
+                None, signal.SIGKILL, ()),
         guarded=guarded,
     )
     running.wait_until(lambda: "up" in log.read_text())

@@ -27,6 +27,8 @@ from types import FrameType
 _PR_SET_PDEATHSIG = 1
 
 _STANDARD_INPUT = 0
+# Where the engine finds the folder it was given open; no program expects anything at this number.
+FOLDER_DESCRIPTOR = 100
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -51,20 +53,23 @@ def main(arguments: list[str], kernel: Kernel | None = None) -> int:
     """Run the engine that `arguments` name. Returns an exit code; on Linux only of a failure."""
     kernel = kernel or Kernel()
     asked = _parse(arguments)
-    # 1. Leave root behind, groups first: without root they could not be left any more.
+    # 1. Open what the engine's account may be unable to reach.
+    if asked.folder is not None:
+        _keep_open(asked.folder)
+    # 2. Leave root behind, groups first: without root they could not be left any more.
     if asked.uid is not None:
         kernel.setgroups([])
         kernel.setgid(asked.gid)
         kernel.setuid(asked.uid)
     if asked.guard:
         return guard(asked.command, asked.signal, parent=_STANDARD_INPUT)
-    # 2. Ask for the signal only now: the kernel forgets the wish when credentials change.
+    # 3. Ask for the signal only now: the kernel forgets the wish when credentials change.
     if kernel.prctl(_PR_SET_PDEATHSIG, asked.signal) != 0:
         return _give_up("the kernel refuses PR_SET_PDEATHSIG")
-    # 3. A parent that died before step 2 sends no signal, but leaves another parent behind.
+    # 4. A parent that died before step 3 sends no signal, but leaves another parent behind.
     if kernel.getppid() != asked.parent:
         return _give_up("the parent process is gone")
-    # 4. Become the engine.
+    # 5. Become the engine.
     kernel.execv(asked.command[0], asked.command)
     return _give_up("exec returned")
 
@@ -86,7 +91,9 @@ def guard(command: list[str], last_signal: int, *, parent: int) -> int:
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        engine = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # it comes from process.spawn
+        engine = subprocess.Popen(  # noqa: S603  # it comes from process.spawn
+            command, stdin=subprocess.DEVNULL, close_fds=False
+        )
         for number in early:
             engine.send_signal(number)
         threading.Thread(target=_at_end_of, args=(parent, engine, last_signal), daemon=True).start()
@@ -111,6 +118,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--signal", type=int, required=True, help="what the engine gets when the parent is gone"
     )
+    parser.add_argument("--folder", help="to be open for the engine, at FOLDER_DESCRIPTOR")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--gid", type=int)
     parser.add_argument(
@@ -118,6 +126,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("command", nargs="+")
     return parser.parse_args(arguments)
+
+
+def _keep_open(folder: str) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.dup2(opened, FOLDER_DESCRIPTOR)
+    os.close(opened)
 
 
 def _give_up(why: str) -> int:

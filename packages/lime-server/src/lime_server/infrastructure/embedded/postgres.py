@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from lime_server.infrastructure.embedded.child import FOLDER_DESCRIPTOR
 from lime_server.infrastructure.embedded.errors import FolderInUseError, FolderUnusableError
 from lime_server.infrastructure.embedded.folder import DataFolder, RunFolder
 from lime_server.infrastructure.embedded.holders import live_postgres
@@ -64,13 +65,16 @@ class PostgresPlan:
     major: int
     durable: bool
 
-    def told_folder(self, folder: Path) -> str:
-        """How a program that is started inside `folder` is told about it.
+    def told(self, folder: Path) -> tuple[str, Path | None]:
+        """How a program is told about `folder`, and what must be handed to it open for that.
 
-        Another account may be unable to walk to it (`/root` is closed), and opening up parents is
-        not our business. Linux lets every process enter its own working directory by this name.
+        Another account may be unable to walk there (`/root` is closed), and opening up parents is
+        not our business. Linux lets every process enter by this name what it has open. Its working
+        directory would do as well, had not PostgreSQL 15 the habit of changing that.
         """
-        return str(folder) if self.run.identity is None else "/proc/self/cwd"
+        if self.run.identity is None:
+            return str(folder), None
+        return f"/proc/self/fd/{FOLDER_DESCRIPTOR}", folder
 
     def url(self, database: str = DATABASE) -> str:
         """Where asyncpg and psql find it."""
@@ -90,21 +94,17 @@ def start_postgres(plan: PostgresPlan) -> Process:
         _make_cluster(plan)
     _clear_up(cluster)
     settings = _SETTINGS | ({} if plan.durable else _FORGETFUL)
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    server = (
-        str(plan.programs / "postgres"),
-        "-D",
-        plan.told_folder(cluster),
-        "-k",
-        str(plan.run.sockets),
-    )
+    options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
+    name, handed = plan.told(cluster)
+    server = (str(plan.programs / "postgres"), "-D", name, "-k", str(plan.run.sockets))
     return spawn(
         Command(
             name="PostgreSQL",
             arguments=(*server, *options),
-            cwd=cluster,
+            cwd=plan.run.sockets,
             log=plan.folder.log("postgres"),
             identity=plan.run.identity,
+            folder=handed,
             when_orphaned=_IMMEDIATE,
             stopping=((_FAST, 10.0), (_IMMEDIATE, 5.0)),
         )
@@ -132,14 +132,16 @@ def _make_cluster(plan: PostgresPlan) -> None:
     fresh.mkdir(mode=0o700)
     hand_over(fresh, plan.run.identity)
     locale = _BUILTIN_LOCALE if plan.major >= _FIRST_WITH_BUILTIN_LOCALE else _PLAIN_LOCALE
-    program = (str(plan.programs / "initdb"), "-D", plan.told_folder(fresh))
+    name, handed = plan.told(fresh)
+    program = (str(plan.programs / "initdb"), "-D", name)
     spawn(
         Command(
             name="initdb",
             arguments=(*program, *_INITDB, *locale),
-            cwd=fresh,
+            cwd=plan.run.sockets,
             log=plan.folder.log("initdb"),
             identity=plan.run.identity,
+            folder=handed,
             when_orphaned=signal.SIGKILL,
             stopping=((signal.SIGTERM, 2.0),),
         )

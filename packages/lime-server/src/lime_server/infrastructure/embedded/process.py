@@ -38,6 +38,8 @@ class Command:
     """Receives standard output and standard error; emptied first."""
     identity: Identity | None
     """The account to run as; None for our own."""
+    folder: Path | None
+    """Handed over open, at `child.FOLDER_DESCRIPTOR`: for a folder that it cannot walk to."""
     when_orphaned: signal.Signals
     """Sent by the kernel, or by the guard, when we are gone."""
     stopping: tuple[tuple[signal.Signals, float], ...]
@@ -176,4 +178,6 @@ def _child_options(command: Command, *, guarded: bool) -> list[str]:
     options = ["--parent", str(os.getpid()), "--signal", str(int(command.when_orphaned))]
     if command.identity is not None:
         options += ["--uid", str(command.identity.uid), "--gid", str(command.identity.gid)]
+    if command.folder is not None:
+        options += ["--folder", str(command.folder)]
     return [*options, "--guard"] if guarded else options

@@ -37,6 +37,7 @@ def start_valkey(program: Path, folder: DataFolder, run: RunFolder) -> Process:
             cwd=run.sockets,
             log=folder.log("valkey"),
             identity=run.identity,
+            folder=None,
             when_orphaned=signal.SIGKILL,
             stopping=((signal.SIGTERM, 2.0),),
         )
