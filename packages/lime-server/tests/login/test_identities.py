@@ -1,0 +1,63 @@
+"""Owners, agents and sites, on both kinds of stores."""
+
+import pytest
+
+from lime_server.core.errors import Conflict, InvalidInput, NotFound
+
+NOBODY = "0190a2b4-0000-7000-8000-000000000000"
+
+
+async def test_an_owner_is_found_by_address_however_it_is_written(world):
+    owner = await world.owners.create(" Eve@Example.com ")
+    assert owner.email == "eve@example.com"
+    assert owner.kyc_level == 0
+    assert await world.owners.find("EVE@example.com") == owner
+    assert await world.owners.find("mallory@example.com") is None
+
+
+async def test_an_address_has_one_owner(world):
+    with pytest.raises(Conflict):
+        await world.owners.create("ADA@example.com")
+
+
+@pytest.mark.parametrize("text", ["", "ada", "@example.com", "ada@", "a b@example.com", "a@b@c"])
+async def test_what_is_no_address_makes_no_owner(small_world, text):
+    with pytest.raises(InvalidInput):
+        await small_world.owners.create(text)
+
+
+async def test_an_agent_is_recognised_by_its_token_and_found_by_its_id(world):
+    agent, token = await world.agents.register(
+        world.owner.owner_id, " Bot ", description="Buys", avatar_url="https://x.example/a.png"
+    )
+    assert (agent.display_name, agent.description) == ("Bot", "Buys")
+    assert await world.agents.authenticate(token.text) == agent
+    assert await world.backend.agents.by_id(agent.agent_id) == agent
+    assert await world.backend.agents.by_id(NOBODY) is None
+
+
+async def test_a_site_is_recognised_by_its_token(world):
+    site, token = await world.sites.register(world.owner.owner_id, "Shop", domain="Shop.Example.")
+    assert (site.domain, site.domain_verified) == ("shop.example", False)
+    assert await world.sites.authenticate(token.text) == site
+
+
+async def test_agents_and_sites_need_an_owner(world):
+    with pytest.raises(NotFound):
+        await world.agents.register(NOBODY, "Agent")
+    with pytest.raises(NotFound):
+        await world.sites.register(NOBODY, "Site")
+
+
+async def test_the_standing_of_the_owner_comes_with_the_agent(world):
+    await world.backend.suspend_owner(world.owner.owner_id, True)
+    agent = await world.backend.agents.by_id(world.agent.agent_id)
+    assert agent.owner_suspended
+
+
+async def test_suspended_and_vanished_sites_are_named(world):
+    ids = [world.site.site_id, world.other_site.site_id, NOBODY]
+    assert await world.backend.sites.suspended(ids) == {NOBODY}
+    await world.backend.suspend_site(world.site.site_id, True)
+    await world.backend.suspend_owner(world.landlord.owner_id, True)
+    assert await world.backend.sites.suspended(ids) == set(ids)

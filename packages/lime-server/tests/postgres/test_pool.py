@@ -1,0 +1,109 @@
+"""The pool: every operation ends, with an answer or with `Unavailable`."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from lime_server.core.errors import Unavailable
+from lime_server.infrastructure.postgres.pool import Database, _close, open_database
+
+ID = "0190a2b4-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+async def database(postgres_url):
+    async with open_database(postgres_url, size=2, patience=5) as opened:
+        yield opened
+
+
+async def test_ids_are_text(database):
+    assert await database.fetchval("SELECT $1::uuid", ID) == ID
+    assert await database.fetchval("SELECT $1::uuid[]", [ID, ID]) == [ID, ID]
+
+
+async def test_rows_and_tags_come_as_from_the_driver(database):
+    assert [row["n"] for row in await database.fetch("SELECT generate_series(1, 3) AS n")] == [
+        1,
+        2,
+        3,
+    ]
+    assert await database.fetchrow("SELECT 1 WHERE false") is None
+    assert await database.execute("SELECT 1") == "SELECT 1"
+    assert await database.ready()
+
+
+async def test_our_own_mistakes_are_not_called_an_absent_engine(database):
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await database.fetch("SELEKT 1")
+
+
+async def test_a_statement_that_takes_too_long_is_given_up(postgres_url):
+    async with open_database(postgres_url, size=1, patience=0.2) as database:
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT pg_sleep(60)")
+        assert await database.fetchval("SELECT 1") == 1
+
+
+async def test_waiting_for_a_connection_is_given_up(postgres_url):
+    async with open_database(postgres_url, size=1, patience=0.2) as database:
+        async with database.acquire():
+            with pytest.raises(Unavailable) as error:
+                await database.fetch("SELECT 1")
+        assert error.value.retry_after == 1
+        assert await database.fetchval("SELECT 1") == 1
+
+
+async def test_a_severed_connection_is_replaced(postgres_url, database):
+    other = await asyncpg.connect(postgres_url)
+    await other.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await other.close()
+    # The one that was cut may be handed out once more before that is noticed.
+    answers = [await database.ready() for _ in range(3)]
+    assert answers[-1]
+
+
+async def test_a_closed_pool_is_unavailable(postgres_url):
+    async with open_database(postgres_url, size=1, patience=5) as database:
+        pass
+    with pytest.raises(Unavailable):
+        await database.fetch("SELECT 1")
+    assert not await database.ready()
+
+
+async def test_an_absent_engine_is_unavailable(tmp_path):
+    with pytest.raises(Unavailable):
+        async with open_database(f"postgresql:///x?host={tmp_path}", size=1, patience=5):
+            pass
+
+
+async def test_a_pool_that_does_not_close_is_torn_down():
+    class Stuck:
+        terminated = False
+
+        async def close(self):
+            await asyncio.Event().wait()
+
+        def terminate(self):
+            self.terminated = True
+
+    stuck = Stuck()
+    await _close(stuck, 0.01)
+    assert stuck.terminated
+
+
+async def test_lease_and_acknowledgement_do_not_wait_for_the_disk_and_approval_does(database):
+    """The setting lasts for the statement that asks for it, and no longer."""
+    from lime_server.infrastructure.postgres.events import _RELAXED
+
+    within = await database.fetchval(
+        f"WITH {_RELAXED} SELECT current_setting('synchronous_commit') FROM relaxed"
+    )
+    assert within == "off"
+    assert isinstance(database, Database)
+    assert await database.fetchval("SHOW synchronous_commit") == await database.fetchval(
+        "SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'"
+    )
