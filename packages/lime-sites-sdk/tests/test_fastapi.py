@@ -198,6 +198,8 @@ async def test_while_lime_is_away_the_site_says_so(
     fake._planned.append(limited)
     answer = await visitor.get("/login/status")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    fake.fail(500, "INTERNAL_ERROR")
+    assert (await visitor.get("/login/status")).status_code == 503
     assert "LIME could not be asked" in caplog.text
     fake.approve(request_id)
     assert (await visitor.get("/login/status")).json()["status"] == "APPROVED"

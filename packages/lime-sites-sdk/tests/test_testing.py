@@ -83,5 +83,8 @@ async def test_an_event_goes_to_one_of_two_workers(fake: FakeLime) -> None:
         await event.handled()
         assert seen == [made.request_id]
         assert event.sent == 1
+        # What was acknowledged is not sent any more.
+        fake.deliver_again()
+        assert event.sent == 1
         # Acknowledging again changes nothing.
         event.acknowledge()

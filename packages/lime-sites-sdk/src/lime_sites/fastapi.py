@@ -174,14 +174,18 @@ class LoginRouter(APIRouter):
         yield ": open\n\n"
         state = PENDING
         while state == PENDING:
-            try:
-                state = _state(await self._look(request_id, wait=EVENT_WAIT))
-            except LimeError:
-                state = UNAVAILABLE
+            state = await self._follow(request_id)
             yield f"data: {json.dumps({'status': state})}\n\n"
             if state == PENDING:
                 # A LIME that does not hold its answer must not be asked in a tight loop.
                 await asyncio.sleep(self.pause)
+
+    async def _follow(self, request_id: str) -> str:
+        """Wait for the end of the login, but not for long, and return its state."""
+        try:
+            return _state(await self._look(request_id, wait=EVENT_WAIT))
+        except LimeError:
+            return UNAVAILABLE
 
     async def _logout(self, request: Request, response: Response) -> None:
         """End this browser's session."""
