@@ -71,6 +71,7 @@ def stubs(session: nox.Session) -> None:
 def rooms(session: nox.Session) -> None:
     """The server's rooms import only downwards, and server and SDKs never import each other."""
     session.run("lint-imports")
+    session.run("lint-imports", "--config", "packages/lime-server/.importlinter")
 
 
 @nox.session
