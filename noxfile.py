@@ -9,6 +9,7 @@ was built, once.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import nox
@@ -25,6 +26,9 @@ SOURCES = (
 UNIT_TESTS = ("crates", "packages", "tests/tools")
 # Two: the smallest machine that CI must fit on.
 WORKERS = os.environ.get("LIME_TEST_WORKERS", "2")
+
+# Sessions use this environment's own programs, whether or not somebody activated it.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 nox.needs_version = ">=2026.1"
 nox.options.default_venv_backend = "none"
