@@ -116,6 +116,12 @@ class _Guarded(HttpToolsProtocol):
         self._between = True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_headers and not self.transport.is_closing():
+            # The next request began while this one was being answered.
+            self._expect_headers()
+
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever the parser or its callbacks refuse."""
         if self._told > self.max_size:

@@ -54,7 +54,7 @@ async def serve(
     """Serve `app` on `sock` until SIGTERM or SIGINT arrives or `stop` is set; closes `sock`.
 
     Then `drain` is called, which must make open streams end by themselves; other requests get
-    `settings.shutdown_timeout` seconds. A second signal ends everything at once. `on_ready` is
+    `settings.shutdown_timeout` seconds. A second signal cuts them off. `on_ready` is
     called when connections are accepted. Returns in an orderly way in each case, so that the caller
     can close what it opened.
     """
@@ -104,6 +104,11 @@ class _Server(uvicorn.Server):
     async def run_on(self, sock: socket.socket) -> None:
         await self._serve([sock])
 
+    def hurry(self) -> None:
+        """Cut off what is still being answered."""
+        for task in list(self.server_state.tasks):
+            task.cancel()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._on_ready is not None:
@@ -126,7 +131,7 @@ def _signals(stop: asyncio.Event, server: _Server) -> Iterator[None]:
 
     def caught() -> None:
         if stop.is_set():
-            server.force_exit = True
+            server.hurry()
         stop.set()
 
     caught_here = []

@@ -1,5 +1,6 @@
 """Errors as answers: one envelope for all, and nothing in it that the caller must not know."""
 
+import re
 from http import HTTPStatus
 
 import structlog
@@ -83,7 +84,7 @@ async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     phrase = HTTPStatus(error.status_code).phrase
     # The same code as `core.errors.NotFound` has; "METHOD_NOT_ALLOWED" and so on for others.
-    code = phrase.upper().replace(" ", "_").replace("-", "_")
+    code = re.sub(r"[^A-Z]+", "_", phrase.upper())
     if error.status_code == HTTPStatus.BAD_REQUEST:
         code = "INVALID_REQUEST"
     message = "There is no such path." if error.status_code == HTTPStatus.NOT_FOUND else phrase

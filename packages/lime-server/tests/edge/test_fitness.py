@@ -1,0 +1,163 @@
+"""What `check` finds."""
+
+from datetime import timedelta
+
+import pytest
+
+from lime_server.core.clock import SystemClock
+from lime_server.core.keyring import Keys
+from lime_server.core.keys import Rules
+from lime_server.infrastructure.crypto import RsaKeyMaker, Secrets
+from lime_server.infrastructure.fitness import check
+from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.memory.clock import ManualClock
+from lime_server.infrastructure.postgres.keys import PostgresKeys
+from lime_server.infrastructure.postgres.pool import open_database
+from lime_server.settings import Settings
+
+MASTER = bytes(range(32))
+NOWHERE = "postgresql://nobody@/none?host=/nonexistent"
+
+
+@pytest.fixture
+def look():
+    async def look(clock=None, **options):
+        common = {
+            "public_url": "https://lime.example",
+            "database_url": NOWHERE,
+            "master_key": MASTER.hex(),
+            "host": "192.0.2.1",
+        }
+        if "master_key_file" in options:
+            del common["master_key"]
+        settings = Settings(**{**common, **options})
+        findings = await check(settings, clock or SystemClock())
+        return {finding.subject: (finding.level, finding.message) for finding in findings}
+
+    return look
+
+
+async def make_key(url, clock, master=MASTER):
+    async with open_database(url, size=2, patience=10) as database:
+        store = PostgresKeys(database, Secrets.derived_from(master).keys)
+        bell = MemoryBell()
+        await Keys(store, RsaKeyMaker(), clock=clock, rules=Rules(), bell=bell).upkeep()
+
+
+async def test_a_sound_configuration(look, migrated_postgres_url, redis_url):
+    await make_key(migrated_postgres_url, SystemClock())
+    found = await look(database_url=migrated_postgres_url, redis_url=redis_url)
+    assert set(found) == {
+        "public_url",
+        "master_key",
+        "postgres",
+        "clock",
+        "signing_keys",
+        "redis",
+    }
+    assert {level for level, _ in found.values()} == {"ok"}
+    assert found["signing_keys"][1].endswith(" signs.")
+
+
+@pytest.mark.parametrize(
+    ("url", "level", "says"),
+    [
+        ("http://127.0.0.1:8080", "error", "from this machine only"),
+        ("https://localhost", "error", "from this machine only"),
+        ("http://lime.example", "error", "not https"),
+        ("https://lime.example", "ok", "issued by https://lime.example"),
+    ],
+)
+async def test_the_public_url(look, url, level, says):
+    found = await look(public_url=url)
+    assert found["public_url"][0] == level
+    assert says in found["public_url"][1]
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "warned"),
+    [
+        ("127.0.0.1", "", True),
+        ("localhost", "", True),
+        ("127.0.0.1", "127.0.0.1", False),
+        ("0.0.0.0", "", False),
+        ("lime.example", "", False),
+    ],
+)
+async def test_a_proxy_that_nobody_named(look, host, proxies, warned):
+    found = await look(host=host, trusted_proxies=proxies)
+    assert ("trusted_proxies" in found) is warned
+
+
+async def test_a_master_key_file_is_looked_at_and_not_made(look, tmp_path):
+    path = tmp_path / "key"
+    found = await look(master_key_file=path)
+    assert found["master_key"] == (
+        "warning",
+        f"{path} does not exist yet; the first start makes it.",
+    )
+    assert not path.exists()
+    path.write_text(MASTER.hex())
+    path.chmod(0o644)
+    found = await look(master_key_file=path)
+    assert found["master_key"][0] == "error"
+    assert "chmod 600" in found["master_key"][1]
+
+
+async def test_postgres_that_is_away(look):
+    assert (await look())["postgres"][0] == "error"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://x", "postgresql://localhost:nonsense/x"])
+async def test_a_database_url_that_is_none(look, url):
+    level, message = (await look(database_url=url))["postgres"]
+    assert level == "error"
+    assert "Traceback" not in message
+
+
+async def test_a_database_of_another_version(look, postgres_url):
+    level, message = (await look(database_url=postgres_url))["postgres"]
+    assert level == "error"
+    assert "lime-server migrate" in message
+
+
+@pytest.mark.parametrize("step", [-60, 60])
+async def test_a_clock_that_is_off(look, migrated_postgres_url, step):
+    clock = ManualClock(SystemClock().now() + timedelta(seconds=step))
+    found = await look(clock=clock, database_url=migrated_postgres_url)
+    assert found["clock"][0] == "error"
+    assert "differ by" in found["clock"][1]
+
+
+async def test_signing_keys_before_the_first_start(look, migrated_postgres_url):
+    found = await look(database_url=migrated_postgres_url)
+    assert found["signing_keys"] == ("warning", "None yet; the first start makes one.")
+
+
+async def test_signing_keys_of_another_master_key(look, migrated_postgres_url, tmp_path):
+    await make_key(migrated_postgres_url, SystemClock(), master=bytes(32))
+    found = await look(database_url=migrated_postgres_url)
+    assert found["signing_keys"][0] == "error"
+    found = await look(database_url=migrated_postgres_url, master_key_file=tmp_path / "none")
+    assert found["signing_keys"] == ("warning", "Not looked at without a master key.")
+
+
+async def test_a_signing_key_that_has_served_long(look, migrated_postgres_url):
+    await make_key(migrated_postgres_url, ManualClock(SystemClock().now() - timedelta(days=200)))
+    level, message = (await look(database_url=migrated_postgres_url))["signing_keys"]
+    assert level == "warning"
+    assert "keys rotate" in message
+
+
+async def test_redis_that_is_away_absent_or_misspelt(look):
+    assert (await look())["redis"][0] == "warning"
+    away = await look(redis_url="unix:///nonexistent/redis.sock")
+    assert away["redis"][0] == "warning"
+    assert "Cannot be reached" in away["redis"][1]
+    assert (await look(redis_url="http://x"))["redis"][0] == "error"
+
+
+async def test_limits_and_times_that_are_unwise(look):
+    found = await look(rate_per_token="off", key_publish_before=60)
+    assert found["rate limits"] == ("warning", "Off: rate_per_token.")
+    assert found["key rotation"][0] == "warning"
