@@ -61,7 +61,9 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy in strict mode over everything that ships, and over what builds and shows it."""
     session.run("mypy", *SOURCES)
-    session.run("mypy", "noxfile.py", "tools", "benchmarks")
+    session.run("mypy", "noxfile.py", "tools", "benchmarks", "examples")
+    session.run("mypy", "vectors")
+    session.run("mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py")
 
 
 @nox.session
