@@ -10,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from lime_sites import LimeSite
+from lime_sites import fastapi as router_module
 from lime_sites._cookies import SignedValue
 from lime_sites.fastapi import LoginRouter, SignedInAgent, login_router
 from lime_sites.testing import FakeLime
@@ -225,13 +226,11 @@ async def test_the_browser_hears_of_the_end(browser: Browser, fake: FakeLime) ->
 
 
 async def test_the_browser_sees_signs_of_life_meanwhile(
-    browser: Browser, fake: FakeLime, login: LoginRouter, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, fake: FakeLime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    login.pause = 0
+    monkeypatch.setattr(router_module, "EVENT_WAIT", 0.001)
     visitor = browser()
     request_id = await _start(visitor)
-    # Answered at once, because of a state that waiting does not cover.
-    fake.logins[request_id].settled.set_result(None)
     looks = iter(["PENDING", "PENDING", "DENIED"])
     look = fake._look_at
 
@@ -241,6 +240,7 @@ async def test_the_browser_sees_signs_of_life_meanwhile(
 
     monkeypatch.setattr(fake, "_look_at", change)
     assert await _told(await visitor.get("/login/events")) == ["PENDING", "PENDING", "DENIED"]
+    assert fake.logins[request_id].status == "DENIED"
 
 
 async def test_the_browser_is_told_when_lime_is_away(browser: Browser, fake: FakeLime) -> None:

@@ -4,6 +4,7 @@ Fields we do not know are ignored and may be added at any time (protocol section
 """
 
 import logging
+from datetime import UTC
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -33,7 +34,7 @@ class LoginRequest(_Wire):
         return LoginRequestResult(
             request_id=self.login_request_id,
             status=self.status,
-            expires_at=self.expires_at,
+            expires_at=self.expires_at.astimezone(UTC),
             site_id=self.site_id,
             agent_passport_jwt=self.agent_passport_jwt,
         )

@@ -14,7 +14,6 @@ the approval become a session. Nothing is kept in memory, so any number of worke
 Needs the extra: `pip install lime-sites-sdk[fastapi]`.
 """
 
-import asyncio
 import ipaddress
 import json
 import logging
@@ -31,8 +30,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from lime_sites._cookies import SignedValue
 from lime_sites._site import LimeSite
-from lime_sites._types import LoginRequestResult, Passport
-from lime_sites.errors import ApiError, InvalidPassportError, LimeError
+from lime_sites._types import Passport
+from lime_sites.errors import (
+    ApiError,
+    InvalidPassportError,
+    LimeError,
+    LoginTimeoutError,
+    RequestDeniedError,
+    RequestExpiredError,
+)
 
 __all__ = ["LoginRouter", "SignedInAgent", "login_router"]
 
@@ -40,6 +46,7 @@ logger = logging.getLogger("lime_sites")
 
 PENDING: Final = "PENDING"
 APPROVED: Final = "APPROVED"
+DENIED: Final = "DENIED"
 EXPIRED: Final = "EXPIRED"
 UNAVAILABLE: Final = "UNAVAILABLE"
 
@@ -100,8 +107,6 @@ class LoginRouter(APIRouter):
         self._site = site
         self._pending = pending
         self._session = session
-        self.pause = 1.0
-        """Seconds between two questions about a login while its browser listens."""
         from_here = [Depends(_from_this_site)]
         self.add_api_route(
             "/start", self._start, methods=["POST"], status_code=201, dependencies=from_here
@@ -141,20 +146,17 @@ class LoginRouter(APIRouter):
             agent = await self.current_agent(request)
             return {"status": APPROVED, "agent_id": agent.agent_id}
         try:
-            login = await self._look(request_id, wait=0)
-            passport = await self._prove(login)
+            found = await self._find(request_id, 0)
         except InvalidPassportError:
             raise HTTPException(HTTPStatus.FORBIDDEN, "the passport is not valid") from None
         except LimeError as error:
             raise _unavailable(error) from None
-        state = _state(login)
-        if state == PENDING:
+        if found == PENDING:
             return {"status": PENDING, "request_id": request_id}
         self._pending.clear(request, response)
-        if passport is None:
-            # Approved, but so long ago that LIME hands out no passport: nothing proves anything.
-            return {"status": EXPIRED if state == APPROVED else state}
-        agent = SignedInAgent(passport.agent_id, passport.user_id, passport.kyc_level)
+        if isinstance(found, str):
+            return {"status": found}
+        agent = SignedInAgent(found.agent_id, found.user_id, found.kyc_level)
         self._session.write(request, response, asdict(agent))
         return {"status": APPROVED, "agent_id": agent.agent_id}
 
@@ -176,36 +178,34 @@ class LoginRouter(APIRouter):
         while state == PENDING:
             state = await self._follow(request_id)
             yield f"data: {json.dumps({'status': state})}\n\n"
-            if state == PENDING:
-                # A LIME that does not hold its answer must not be asked in a tight loop.
-                await asyncio.sleep(self.pause)
 
     async def _follow(self, request_id: str) -> str:
         """Wait for the end of the login, but not for long, and return its state."""
         try:
-            return _state(await self._look(request_id, wait=EVENT_WAIT))
+            found = await self._find(request_id, EVENT_WAIT)
         except LimeError:
             return UNAVAILABLE
+        return found if isinstance(found, str) else APPROVED
 
     async def _logout(self, request: Request, response: Response) -> None:
         """End this browser's session."""
         self._session.clear(request, response)
 
-    async def _look(self, request_id: str, *, wait: int) -> LoginRequestResult | None:
-        """Return the login, or None if LIME has forgotten it."""
+    async def _find(self, request_id: str, seconds: float) -> Passport | str:
+        """Return the login's passport, or the state that it is in after so many seconds."""
         try:
-            return await self._site.get_login_request(request_id, wait=wait)
+            return await self._site.wait_for_login(request_id, seconds)
+        except LoginTimeoutError:
+            return PENDING
+        except RequestDeniedError:
+            return DENIED
+        except RequestExpiredError:
+            return EXPIRED
         except ApiError as error:
             if error.http_status == HTTPStatus.NOT_FOUND:
-                return None
+                # So old that LIME has forgotten it.
+                return EXPIRED
             raise
-
-    async def _prove(self, login: LoginRequestResult | None) -> Passport | None:
-        if login is None or not login.is_approved or login.agent_passport_jwt is None:
-            return None
-        return await self._site.verify_passport(
-            login.agent_passport_jwt, expected_request_id=login.request_id
-        )
 
 
 class _Cookie:
@@ -258,15 +258,6 @@ def _from_this_site(sec_fetch_site: Annotated[str | None, Header()] = None) -> N
     """Refuse what a page of somebody else's made the browser send (W3C Fetch Metadata)."""
     if sec_fetch_site == "cross-site":
         raise HTTPException(HTTPStatus.FORBIDDEN, "not from another site")
-
-
-def _state(login: LoginRequestResult | None) -> str:
-    if login is None:
-        return EXPIRED
-    if login.is_approved:
-        return APPROVED
-    # A state of a newer LIME is no approval, and not the end either.
-    return login.status if login.is_final else PENDING
 
 
 def _unavailable(error: LimeError) -> HTTPException:
