@@ -24,11 +24,8 @@ async def on_response(response: httpx.Response) -> None:
 
 async def main(request_id: str) -> None:
     """Reads LIME_AGENT_TOKEN and LIME_API_BASE."""
-    hooks = {"request": [on_request], "response": [on_response]}
-    async with (
-        httpx.AsyncClient(event_hooks=hooks) as client,
-        LimeAgent(http_client=client) as agent,
-    ):
+    async with httpx.AsyncClient() as client, LimeAgent(http_client=client) as agent:
+        client.event_hooks = {"request": [on_request], "response": [on_response]}
         await agent.login(request_id)
 
 
