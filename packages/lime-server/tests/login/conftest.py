@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 
-import lime_jwt
-import lime_pow
 import pytest
 
+import lime_jwt
+import lime_pow
 from lime_server.core.agents import Agent, Agents
 from lime_server.core.keyring import KeyRing, Keys
 from lime_server.core.keys import Key, KeyState, Rules
@@ -113,7 +113,9 @@ async def postgres_backend(url: str) -> AsyncIterator[Backend]:
 
         async def suspend_owner(owner_id: str, suspended: bool) -> None:
             await database.execute(
-                "UPDATE foundation.owners SET suspended = $2 WHERE owner_id = $1", owner_id, suspended
+                "UPDATE foundation.owners SET suspended = $2 WHERE owner_id = $1",
+                owner_id,
+                suspended,
             )
 
         async def suspend_site(site_id: str, suspended: bool) -> None:
@@ -285,21 +287,17 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def world(
-    backend: Backend, clock: ManualClock, signing_key: lime_jwt.SigningKey
-) -> AsyncIterator[World]:
+async def world(backend: Backend, clock: ManualClock, signing_key: lime_jwt.SigningKey) -> World:
     """A world on each kind of store."""
     ring = make_ring(clock, signing_key)
     await ring.open()
     made = World(backend, clock, ring)
     await made.settle()
-    yield made
+    return made
 
 
 @pytest.fixture
-async def small_world(
-    clock: ManualClock, signing_key: lime_jwt.SigningKey
-) -> AsyncIterator[World]:
+async def small_world(clock: ManualClock, signing_key: lime_jwt.SigningKey) -> AsyncIterator[World]:
     """A world in memory, for what does not depend on the kind of store."""
     ring = make_ring(clock, signing_key)
     await ring.open()

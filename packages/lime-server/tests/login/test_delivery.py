@@ -209,8 +209,7 @@ async def test_the_hub_goes_on_after_failures(world, help_):
         request_id = await world.approved()
         async with help_.running(world.delivery.run()):
             await seat.wait(60)
-            while failures:
-                await asyncio.sleep(0)
+        assert not failures
         assert held(seat) == [request_id]
 
 
@@ -232,9 +231,7 @@ async def test_two_servers_hand_each_event_to_one_worker(world, help_):
     site_id = world.site.site_id
     async with help_.running(world.delivery.run()), help_.running(twin.delivery.run()):
         with world.delivery.seat(site_id, "a") as a, twin.delivery.seat(site_id, "b") as b:
-            ids = []
-            for _ in range(10):
-                ids.append(await world.approved())
+            ids = [await world.approved() for _ in range(10)]
             while len(a.queue) + len(b.queue) < len(ids):
                 world.delivery.look_at(site_id)
                 twin.delivery.look_at(site_id)

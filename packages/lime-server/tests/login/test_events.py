@@ -136,7 +136,9 @@ async def test_recent_events_are_the_unacknowledged_and_the_new_ones(world):
     assert await recent(world) == [kept, new]
 
 
-@pytest.mark.parametrize("trouble", ["switched off", "owner suspended", "deleted", "site suspended"])
+@pytest.mark.parametrize(
+    "trouble", ["switched off", "owner suspended", "deleted", "site suspended"]
+)
 async def test_an_approval_is_held_back_while_someone_is_in_bad_standing(world, trouble):
     request_id = await world.approved(agent=world.stranger)
     if trouble == "switched off":
@@ -197,9 +199,7 @@ async def test_the_sweep_expires_what_nobody_answered_and_tells_the_site(world, 
     (event,) = [found.event for found in await world.backend.events.named([due], now=now)]
     assert (event.kind, event.agent_id) == (EventKind.EXPIRED, None)
     assert event.deliver_until == now + help_.WINDOW
-    states = [
-        (await world.backend.logins.find(one)).login.state for one in (answered, due, young)
-    ]
+    states = [(await world.backend.logins.find(one)).login.state for one in (answered, due, young)]
     assert states == [State.APPROVED, State.EXPIRED, State.PENDING]
 
 

@@ -59,9 +59,10 @@ async def api(small_world, parts):
     """A client of the application, and who it can pretend to be."""
     app = build(parts)
     transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(
-        transport=transport, base_url=BASE
-    ) as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=BASE) as client,
+    ):
         yield SimpleNamespace(
             app=app,
             client=client,

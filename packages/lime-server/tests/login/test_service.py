@@ -227,9 +227,7 @@ async def test_of_an_agents_approval_and_refusal_at_once_one_counts(world):
             assert answer.state is state
 
 
-async def test_a_login_that_expires_between_reading_and_writing_is_not_approved(
-    small_world, help_
-):
+async def test_a_login_that_expires_between_reading_and_writing_is_not_approved(small_world, help_):
     world = small_world
     request_id = await world.request()
     nonce = await world.solved(request_id)
@@ -376,3 +374,6 @@ async def test_a_known_login_can_be_replaced_only_as_it_was(world):
     new = known.login.approved_by(world.agent, world.clock.now())
     event = Event.telling(new, now=world.clock.now(), window=timedelta(1))
     assert not await world.backend.logins.decide(stale, new, event)
+    late = known.login.approved_by(world.agent, known.login.expires_at)
+    assert not await world.backend.logins.decide(known.login, late, event)
+    assert await world.backend.logins.decide(known.login, new, event)

@@ -251,9 +251,7 @@ async def test_an_event_waits_while_no_passport_can_be_made(small_world):
         await frames.aclose()
 
 
-async def test_a_delivery_that_cannot_be_noted_is_noted_after_a_later_heartbeat(
-    small_world, help_
-):
+async def test_a_delivery_that_cannot_be_noted_is_noted_after_a_later_heartbeat(small_world, help_):
     world = small_world
     events = world.delivery._events
     async with help_.running(world.delivery.run()), stream(world, BEATING) as frames:

@@ -74,22 +74,23 @@ class Seat:
 
     async def wait(self, seconds: float) -> None:
         """Return when there is something to do, after `seconds` at the latest."""
-        if self.queue or self.ending is not None:
-            return
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        if not self.queue and self.ending is None:
+            await self._change(seconds)
 
     async def stays(self, seconds: float) -> bool:
         """Whether the stream is still wanted after `seconds`; returns at once when it is not."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self.ending is None:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            pass
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.ending is None and (left := deadline - loop.time()) > 0:
+            await self._change(left)
         return self.ending is None
+
+    async def _change(self, seconds: float) -> None:
+        # A timer that sets the event, because a time-out by cancellation would be thrown through
+        # every frame of the stream, ten thousand times over with as many idle streams.
+        self._changed.clear()
+        timer = asyncio.get_running_loop().call_later(seconds, self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
