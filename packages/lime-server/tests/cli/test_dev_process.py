@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from lime_server.infrastructure.embedded import engines
 from lime_server.infrastructure.embedded.holders import live_postgres
 from tests.support.processes import Family
 
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder with a space in its name; what the first test leaves in it warms up the others."""
-    return tmp_path_factory.mktemp("dev") / "my data"
+    folder = tmp_path_factory.mktemp("dev") / "my data"
+    yield folder
+    # The last to use it was killed; a start and an end leave nothing behind.
+    with engines(folder):
+        pass
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def test_a_server_is_ready_when_it_says_so_and_its_tokens_work(start):
     assert site["data"]["site_id"] == told["site_id"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_in_order(start, tmp_path, number):
     server, _ = start()
     everything = Family(server.pid)
