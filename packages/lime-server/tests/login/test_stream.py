@@ -350,3 +350,15 @@ async def test_a_client_that_does_not_read_is_cut_off(small_world):
     with pytest.raises(TimeoutError):
         await serving
     assert small_world.tally.open_streams == 0
+
+
+async def test_a_server_that_can_abort_a_connection_does_so(small_world):
+    client = Client()
+    timing = StreamTiming(keepalive=0.01, lifetime=300, patience=0.01)
+    scope = {"extensions": {"lime.abort": {"call": client.leaves.set}}}
+    serving = asyncio.create_task(response(small_world, timing)(scope, client.receive, client.send))
+    await client.sent.get()
+    client.reads.clear()
+    await serving
+    assert client.leaves.is_set()
+    assert small_world.tally.open_streams == 0

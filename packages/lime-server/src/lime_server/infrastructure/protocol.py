@@ -105,6 +105,8 @@ class _Guarded(HttpToolsProtocol):
         self._in_headers = False
         self._fed = 0
         self._stop_waiting()
+        # For streams whose reader does not read: closing would wait until it does.
+        self.scope["extensions"] = {"lime.abort": {"call": self.transport.abort}}
         if len(self.connections) > self.most_connections:
             app, self.app = self.app, _overloaded
             super().on_headers_complete()

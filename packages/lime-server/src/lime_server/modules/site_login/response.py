@@ -2,12 +2,18 @@
 
 import asyncio
 from contextlib import aclosing, suppress
+from logging import getLogger
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from lime_server.modules.site_login.seat import Ending, Seat
 from lime_server.modules.site_login.stream import EventStream, StreamParts
+
+log = getLogger(__name__)
+
+ABORT = "lime.abort"
+"""The ASGI extension by which our own runner lets a response drop its connection."""
 
 
 class EventStreamResponse(Response):
@@ -23,7 +29,7 @@ class EventStreamResponse(Response):
         self._site_id = site_id
         self._consumer = consumer
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send frames until the stream ends, the client goes away, or it reads too slowly."""
         with self._parts.delivery.seat(self._site_id, self._consumer) as seat:
             departure = asyncio.create_task(_until_gone(receive, seat))
@@ -32,6 +38,15 @@ class EventStreamResponse(Response):
                     {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
                 )
                 await self._pump(seat, send)
+            except TimeoutError:
+                log.warning("an event stream was not read, and is cut off")
+                # To close is not enough: that would wait for the reader to take what lies in the
+                # buffer. A server that offers no way to abort has to be told by an error.
+                abort = scope.get("extensions", {}).get(ABORT)
+                if abort is None:
+                    raise
+                abort["call"]()
+                await departure
             finally:
                 departure.cancel()
                 with suppress(asyncio.CancelledError):
