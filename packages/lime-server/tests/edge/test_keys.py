@@ -240,6 +240,17 @@ async def test_a_server_that_starts_on_an_empty_store_can_sign(ring):
     assert ring.jwks == Jwks.of([]) or b'"kid":"k1"' in ring.jwks.body
 
 
+class DistantKeys(MemoryKeys):
+    """Answers a moment later, and counts."""
+
+    asked = 0
+
+    async def published(self):
+        self.asked += 1
+        await asyncio.sleep(0)
+        return await super().published()
+
+
 async def memory_ring(clock, maker, parse, store=None):
     store = store or MemoryKeys()
     keys = Keys(store, maker, clock=clock, rules=RULES, bell=MemoryBell())
@@ -285,16 +296,18 @@ async def test_a_key_is_parsed_once(clock, maker, parse):
 
 
 async def test_a_stale_ring_asks_before_it_signs(clock, maker, parse):
-    store = MemoryKeys()
+    store = DistantKeys()
     ring, _ = await memory_ring(clock, maker, parse, store)
     _, elsewhere = await memory_ring(clock, maker, parse, store)
     await ring.open()
     await elsewhere.retire("k1", compromised=True)
+    asked = store.asked
     clock.advance(RULES.max_staleness.total_seconds())
     assert (await ring.signing_key()).kid == "k1"
     clock.advance(0.001)
     signers = await asyncio.gather(*(ring.signing_key() for _ in range(3)))
     assert {key.kid for key in signers} == {"k2"}
+    assert store.asked == asked + 1
 
 
 async def test_a_ring_whose_clock_was_set_back_asks_before_it_signs(clock, maker, parse):

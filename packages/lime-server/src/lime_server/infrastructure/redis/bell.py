@@ -9,7 +9,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from lime_server.infrastructure.memory.bell import MemoryBell
-from lime_server.infrastructure.redis.engine import Engine, EngineAwayError, connect
+from lime_server.infrastructure.redis.engine import (
+    Engine,
+    EngineAwayError,
+    connect,
+    database_number,
+)
 
 CHANNEL = "lime:bell:"
 """Followed by the number of the logical database, which channels do not know by themselves."""
@@ -44,7 +49,7 @@ class RedisBell:
         self._here = MemoryBell()
         # Own rings are delivered directly and recognised when they come back.
         self._sender = secrets.token_hex(8)
-        self.channel = f"{CHANNEL}{engine.client.get_connection_kwargs().get('db') or 0}"
+        self.channel = CHANNEL + str(database_number(engine.client))
         self.subscribed = asyncio.Event()
         """Set while rings of other processes are heard."""
 
@@ -82,14 +87,14 @@ class RedisBell:
             await line.subscribe(self.channel)
             tested = False
             while True:
-                message = await line.get_message(timeout=self._silence)
-                if message is not None:
+                try:
+                    async with asyncio.timeout(self._silence):
+                        self._heard(await line.get_message(timeout=None))
                     tested = False
-                    self._heard(message)
-                elif tested:
-                    # A connection that only seems to be there: its peer is gone without a word.
-                    raise ConnectionError("no answer to a ping")
-                else:
+                except TimeoutError:
+                    if tested:
+                        # It only seems to be there: its peer is gone without a word.
+                        raise ConnectionError("no answer to a ping") from None
                     tested = True
                     await line.ping()
 

@@ -43,6 +43,11 @@ def connect(url: str, *, timeout: float) -> "redis.asyncio.Redis":
     return client
 
 
+def database_number(client: "redis.asyncio.Redis") -> int:
+    """Which of the server's logical databases `client` uses."""
+    return int(client.connection_pool.connection_kwargs.get("db") or 0)
+
+
 class Engine:
     """Asks Redis, with a time limit, and gives it rest after a failure."""
 
