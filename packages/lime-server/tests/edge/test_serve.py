@@ -16,6 +16,8 @@ from starlette.responses import StreamingResponse
 from lime_server.composition.run import run
 from lime_server.infrastructure import serve as subject
 from lime_server.infrastructure.serve import bind, new_event_loop, serve
+from lime_server.infrastructure.web.body import Bodies
+from lime_server.infrastructure.web.errors import Errors
 from lime_server.settings import Settings, SettingsError
 
 COMMON = {"public_url": "http://127.0.0.1", "database_url": "x", "master_key": "x"}
@@ -24,7 +26,7 @@ COMMON = {"public_url": "http://127.0.0.1", "database_url": "x", "master_key": "
 class Site:
     """An application with a stream, a slow request, and a record of what reached it."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_timeout=10.0) -> None:
         self.paths = []
         self.drained = asyncio.Event()
         self.slow = asyncio.Event()
@@ -35,6 +37,8 @@ class Site:
         self.app.get("/")(self.root)
         self.app.get("/stream")(self.stream)
         self.app.get("/slow")(self.wait)
+        self.app.add_middleware(Bodies, max_bytes=65536, timeout=body_timeout)
+        self.app.add_middleware(Errors)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app):
@@ -100,9 +104,9 @@ async def start():
     running = []
 
     async def make(**options):
-        site, ready, stop = Site(), asyncio.Event(), asyncio.Event()
-        sock = bind("127.0.0.1", 0)
         settings = Settings(**{**COMMON, **options})
+        site, ready, stop = Site(settings.body_timeout), asyncio.Event(), asyncio.Event()
+        sock = bind("127.0.0.1", 0)
         task = asyncio.create_task(
             serve(
                 site.app,
@@ -301,6 +305,19 @@ async def test_an_upgrade_is_not_taken_up(start):
     upgrade = b"Connection: close, upgrade\r\nUpgrade: websocket\r\n"
     answer = await server.say(b"GET / HTTP/1.1\r\n" + HOST + upgrade + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [(b"Content-Length: 5\r\n\r\nab", 408, b"REQUEST_TIMEOUT")]
+    + [(b"Content-Length: 99999999\r\n\r\nab", 413, b"BODY_TOO_LARGE")],
+)
+async def test_a_slow_or_endless_body_ends_the_connection(start, body, status, code):
+    server = await start(body_timeout=0.05)
+    answer = await server.say(b"POST /echo HTTP/1.1\r\n" + HOST + body)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert code in answer
+    assert server.site.paths == []
 
 
 # How it ends
