@@ -243,7 +243,10 @@ async def test_the_browser_sees_signs_of_life_meanwhile(
     assert fake.logins[request_id].status == "DENIED"
 
 
-async def test_the_browser_is_told_when_lime_is_away(browser: Browser, fake: FakeLime) -> None:
+async def test_the_browser_is_told_when_lime_is_away(
+    browser: Browser, fake: FakeLime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router_module, "EVENT_WAIT", 0.001)
     visitor = browser()
     await _start(visitor)
     fake.go_down()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lime_sdk_core import Now, Reply, Request, Sleep
-from lime_sites import LimeSite, LoginTimeoutError
+from lime_sites import LimeSite, LoginTimeoutError, RateLimitError
 from lime_sites._flows import MAX_WAIT, wait_for_login
 
 BASE = "https://lime.example/api/v1"
@@ -20,6 +20,7 @@ class Lime:
         self.holds = holds
         self.requests: list[Request] = []
         self.slept: list[float] = []
+        self.busy: Reply | None = None
 
     def answer(self, step: Any) -> Any:
         match step:
@@ -30,6 +31,8 @@ class Lime:
                 self.now += seconds
             case Request():
                 self.requests.append(step)
+                if self.busy is not None:
+                    return self.busy
                 self.now += int(step.params["wait"]) if self.holds else 0
                 return _pending()
         return None
@@ -71,3 +74,11 @@ def test_a_lime_that_does_not_hold_its_answers_is_not_asked_in_a_tight_loop() ->
     assert isinstance(caught.value, TimeoutError)
     assert len(lime.requests) == 20
     assert lime.now == 10
+
+
+def test_a_lime_that_asks_for_patience_gets_it() -> None:
+    lime = Lime(holds=True)
+    lime.busy = Reply(429, retry_after=4.0)
+    with pytest.raises(RateLimitError):
+        lime.wait(10)
+    assert lime.slept == [4, 4, 2]

@@ -85,7 +85,8 @@ def wait_for_login(request_id: str, timeout: float, verifier: Verifier) -> Flow[
             return (yield from _prove(outcome, verifier))
         now = yield Now()
         if now - asked_at < wait or wait == 0:
-            yield Sleep(max(0.0, min(_POLL_INTERVAL, deadline - now)))
+            asked_for = outcome.retry_after if isinstance(outcome, LimeError) else None
+            yield Sleep(max(0.0, min(asked_for or _POLL_INTERVAL, deadline - now)))
         if (yield Now()) >= deadline:
             raise _too_late(outcome, timeout)
 
