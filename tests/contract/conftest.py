@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment, Engines
+from tests.support.deployment import ONLY_THE_BELL, Deployment, Engines
 from tests.support.engines import REDIS_VARIABLE, Databases, claim_redis
 from tests.support.server import DevServer, LimeServer, ServeServer
 from tests.support.wire import Agent, Site, Wire
@@ -53,8 +53,11 @@ def own_deployment(
 
 @pytest.fixture(scope="session")
 def server(deployment: Deployment) -> Iterator[ServeServer]:
-    """A server with the usual timings."""
-    with deployment.server("usual") as server:
+    """A server with the usual lives and windows, on which nothing but the bell brings an event.
+
+    A short heartbeat or poll would hide a wake-up that was missed.
+    """
+    with deployment.server("usual", **ONLY_THE_BELL) as server:
         yield server
 
 
@@ -74,11 +77,10 @@ def plain_wire(deployment: Deployment) -> Iterator[Wire]:
 
 @pytest.fixture(scope="session")
 def brisk_wire(deployment: Deployment) -> Iterator[Wire]:
-    """The wire to a server whose heartbeats, leases and windows take no patience."""
+    """The wire to a server whose heartbeats and leases take no patience."""
     settings = {
         "LIME_KEEPALIVE_INTERVAL": "0.2",
         "LIME_DELIVERY_LEASE": "0.5",
-        "LIME_DELIVERY_WINDOW": "3",
         "LIME_POLL_INTERVAL": "0.1",
         "LIME_SWEEP_INTERVAL": "0.2",
     }
@@ -88,8 +90,8 @@ def brisk_wire(deployment: Deployment) -> Iterator[Wire]:
 
 @pytest.fixture(scope="session")
 def hasty_wire(deployment: Deployment) -> Iterator[Wire]:
-    """The wire to a server whose requests expire after a second."""
-    settings = {"LIME_LOGIN_LIFETIME": "1", "LIME_SWEEP_INTERVAL": "0.1"}
+    """The wire to a server whose requests expire after two seconds."""
+    settings = {"LIME_LOGIN_LIFETIME": "2", "LIME_SWEEP_INTERVAL": "0.1"}
     with deployment.server("hasty", **settings) as server, Wire(server.api_base) as wire:
         yield wire
 

@@ -337,6 +337,10 @@ _EVENTS = {
     "delivery:deaf-redis": Promise(
         "protocol 5", "Redis only wakes: without it logins complete, and readiness says degraded."
     ),
+    "delivery:bell": Promise(
+        "protocol 5",
+        "Redis wakes listeners: what is decided at one server is heard at another without the slow poll.",
+    ),
     "delivery:two-servers": Promise(
         "protocol 5",
         "A thousand logins through two server processes on one database: each site sees exactly its own, every passport verifies.",

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import httpx
-from tests.support.deployment import Deployment
 
 from tests.contract.promises import promise
+from tests.support.deployment import ONLY_THE_BELL, Deployment
 from tests.support.tokens import read
-from tests.support.wire import Agent, Site, data, solve
+from tests.support.wire import Agent, Site, Wire, data, solve
 
 LOGINS = 1000
 AT_ONCE = 16
@@ -57,6 +57,26 @@ async def test_a_thousand_logins_through_two_servers_are_each_delivered_to_their
             assert claims["sub"] in agent_ids
     # At least once, and nearly always exactly once: a lease keeps an event from the other worker.
     assert sum(repeats.values()) < LOGINS / 20
+
+
+@promise("delivery:bell")
+def test_what_one_server_decides_is_heard_at_the_other(
+    deployment: Deployment, agent: Agent, site: Site
+) -> None:
+    with (
+        deployment.pair(**ONLY_THE_BELL) as (left, right),
+        Wire(left.api_base) as here,
+        Wire(right.api_base) as there,
+        there.events(site) as everything,
+        there.events(site, consumer="worker") as shared,
+    ):
+        for _ in range(3):
+            request_id = here.login(agent, site)
+            for stream in (everything, shared):
+                frame = stream.of(request_id)
+            # Acknowledged where it was not sent from.
+            data(here.acknowledge(site, frame.id or ""))
+            assert data(there.view(site, request_id))["status"] == "DELIVERED"
 
 
 async def _log_in(

@@ -35,6 +35,14 @@ _EASY = {
     "LIME_ACCESS_LOG": "false",
 }
 
+ONLY_THE_BELL = {
+    "LIME_POLL_INTERVAL": "60",
+    "LIME_KEEPALIVE_INTERVAL": "30",
+    # Ringing is given up soon where logins must not wait; here a slow machine must not matter.
+    "LIME_REDIS_TIMEOUT": "5",
+}
+"""Settings under which an event whose wake-up was missed does not come in a test's lifetime."""
+
 
 def eventually(happened: Callable[[], object], *, within: float = PATIENCE) -> None:
     """Ask again and again until the answer is yes.
@@ -85,9 +93,9 @@ class Deployment:
         return ServeServer(self.folder, name=name, settings=self.settings)
 
     @contextmanager
-    def pair(self) -> Iterator[tuple[ServeServer, ServeServer]]:
+    def pair(self, **settings: str) -> Iterator[tuple[ServeServer, ServeServer]]:
         """Two running servers that are one to the world: the same public URL, the same database."""
-        settings = {**_EASY, **self.settings}
+        settings = {**_EASY, **self.settings, **settings}
         port = PortReservation()
         url = f"http://127.0.0.1:{port.port}"
         one = ServeServer(self.folder, name="left", settings=settings, public_url=url, port=port)

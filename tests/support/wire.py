@@ -9,8 +9,8 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +95,13 @@ class Wire:
             headers=agent.headers,
         )
 
+    def approval(self, agent: Agent, request_id: str, nonce: str) -> httpx.Request:
+        """Step 4, not sent yet."""
+        path = f"/modules/agent-login/requests/{request_id}/approve"
+        return self.http.build_request(
+            "POST", path, json={"pow_nonce": nonce}, headers=agent.headers
+        )
+
     def deny(self, agent: Agent, request_id: str) -> httpx.Response:
         """The agent's no."""
         return self.http.post(
@@ -170,6 +177,38 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
     assert body["error"]["message"]
     assert isinstance(body["error"].get("detail", {}), dict)
     return response.status_code, body["error"]["code"]
+
+
+def at_once(requests: Sequence[httpx.Request]) -> list[httpx.Response]:
+    """Send all of these so that they arrive together, each on a connection of its own.
+
+    Every request waits on its connection without its last byte; then the last bytes follow one
+    another within microseconds. A client that builds one request after the other never gets there:
+    the first is answered before the third is sent.
+    """
+    with ExitStack() as open_sockets:
+        sockets = []
+        for request in requests:
+            address = (request.url.host, request.url.port or 80)
+            connection = open_sockets.enter_context(socket.create_connection(address, PATIENCE))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(_written(request)[:-1])
+            sockets.append((request, connection))
+        for request, connection in sockets:
+            connection.sendall(_written(request)[-1:])
+        return [_answer(request, connection) for request, connection in sockets]
+
+
+def _written(request: httpx.Request) -> bytes:
+    head = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1"]
+    head += [name + b": " + value for name, value in request.headers.raw]
+    return b"\r\n".join(head) + b"\r\n\r\n" + request.content
+
+
+def _answer(request: httpx.Request, connection: socket.socket) -> httpx.Response:
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return httpx.Response(response.status, content=response.read(), request=request)
 
 
 def digest(challenge: str, nonce: str) -> int:
