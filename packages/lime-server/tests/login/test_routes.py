@@ -1,7 +1,9 @@
 """The JSON routes, statuses and codes of protocol sections 2, 3 and 5, in memory."""
 
 import re
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from types import SimpleNamespace
 
 import httpx
@@ -380,6 +382,25 @@ async def test_openapi_describes_routes_errors_and_headers(api):
     look = paths["/api/v1/auth/requests/{request_id}"]["get"]
     assert "400" not in look["responses"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_the_page_of_the_document_needs_no_script_and_nobody_else(api):
+    answer = await api.get("https://lime.example/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<script" not in answer.text
+    assert "//" not in answer.text.replace("https, or", "")
+    style = answer.text.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = answer.headers["content-security-policy"]
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    document = (await api.get("https://lime.example/openapi.json")).json()
+    for path in document["paths"]:
+        assert path in answer.text
+    for code in ("MISSING_POW_NONCE", "SITE_TOKEN_AUTH_UNAVAILABLE", "IDEMPOTENCY_KEY_REUSED"):
+        assert code in answer.text
+    anchors = set(re.findall(r'href="#([^"]+)"', answer.text))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', answer.text)) | {"State"}
 
 
 async def test_the_document_can_be_switched_off(parts):

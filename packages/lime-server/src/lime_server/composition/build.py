@@ -10,6 +10,7 @@ from logging import getLogger
 from fastapi import APIRouter, FastAPI
 
 from lime_server import __version__
+from lime_server.composition import docs
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
 from lime_server.core.urls import API_PATH
@@ -49,7 +50,7 @@ def build(parts: Parts) -> FastAPI:
         title="LIME",
         version=__version__,
         description="Passports for AI agents. `docs/protocol.md` is the text behind this page.",
-        docs_url="/docs" if settings.docs else None,
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         lifespan=_lifespan(
@@ -70,6 +71,8 @@ def build(parts: Parts) -> FastAPI:
     app.include_router(api)
     install(app, _edge(parts))
     describe(app)
+    if settings.docs:
+        docs.install(app)
     app.state.drain = delivery.drain
     return app
 

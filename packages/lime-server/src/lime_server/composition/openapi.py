@@ -67,17 +67,15 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         parameters.append(_IDEMPOTENCY_KEY)
         everywhere += [BodyTooLarge, RequestTooSlow, IdempotencyKeyReused]
     for status, response in http.fails_with(*everywhere).items():
-        if str(status) not in responses:
-            del response["model"]
-            responses[str(status)] = response
-            response["content"]["application/json"]["schema"] = _ERROR
-    responses["500"] = {
-        "description": "`INTERNAL_ERROR`",
-        "headers": http.REQUEST_ID_HEADER,
-        "content": {"application/json": {"schema": _ERROR}},
-    }
-    for response in responses.values():
+        response.pop("model")
+        responses.setdefault(str(status), response)
+    responses["500"] = {"description": "`INTERNAL_ERROR`"}
+    for status, response in responses.items():
         response["headers"] = http.REQUEST_ID_HEADER | response.get("headers", {})
+        if int(status) >= 400:
+            # Failures are JSON also where successes are something else.
+            content = response.get("content", {}).get("application/json", {})
+            response["content"] = {"application/json": content | {"schema": _ERROR}}
 
 
 _ERROR = {"$ref": "#/components/schemas/ErrorEnvelope"}
