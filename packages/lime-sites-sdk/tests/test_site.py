@@ -547,3 +547,99 @@ async def test_waiting_ends_with_the_last_error_of_a_lime_that_stays_away(
     fake.go_down()
     with pytest.raises(TransportError):
         await site.wait_for_login(made.request_id, 0.01)
+
+
+async def test_without_a_handler_nothing_is_acknowledged(site: Any, fake: FakeLime) -> None:
+    made = await site.create_login_request()
+    event = fake.approve(made.request_id)
+    running = asyncio.create_task(site.run())
+    await _until(lambda: event.sent == 1)
+    seen: list[str] = []
+    site.on_login(lambda request_id, _: seen.append(request_id))
+    while not event.is_acknowledged:
+        fake.deliver_again()
+        await asyncio.sleep(0.001)
+    assert seen == [made.request_id]
+    await site.end()
+    await running
+
+
+async def test_a_defect_of_the_stream_is_not_hidden(
+    site: Any, fake: FakeLime, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(stream: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fake, "_connect", stumble)
+    site.on_login(lambda *_: None)
+    with pytest.raises(LimeError, match="defect") as caught:
+        await site.run()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert "ended by a defect" in caplog.text
+
+
+async def test_a_defect_in_one_event_does_not_stop_the_others(
+    site: Any, fake: FakeLime, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    acknowledge = fake._acknowledge
+
+    def stumble_once(ids: list[str]) -> Any:
+        if len(seen) == 1:
+            raise ZeroDivisionError
+        return acknowledge(ids)
+
+    monkeypatch.setattr(fake, "_acknowledge", stumble_once)
+    site.on_login(lambda request_id, _: seen.append(request_id))
+    first, second = [await site.create_login_request() for _ in range(2)]
+    fake.deny(first.request_id)
+    await _until(lambda: "could not be worked off" in caplog.text)
+    await fake.deny(second.request_id).handled()
+    assert seen == [first.request_id, second.request_id]
+
+
+def test_a_handler_that_wants_to_exit_does_not_end_its_thread(
+    fake: FakeLime, caplog: pytest.LogCaptureFixture
+) -> None:
+    with fake.site_sync(handler_concurrency=1) as site:
+        seen: list[str] = []
+
+        @site.on_login
+        def handle(request_id: str, passport: str | None) -> None:
+            seen.append(request_id)
+            if len(seen) == 1:
+                raise SystemExit
+
+        first, second = (site.create_login_request() for _ in range(2))
+        fake.deny(first.request_id)
+        fake.deny(second.request_id).wait_handled()
+        assert seen == [first.request_id, second.request_id]
+        assert "could not be worked off" in caplog.text
+
+
+async def test_what_was_not_begun_when_the_client_closed_is_left_to_others(
+    make: Any, fake: FakeLime
+) -> None:
+    site = make(handler_concurrency=1)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    seen: list[str] = []
+
+    @site.on_login
+    def handle(request_id: str, passport: str | None) -> None:
+        seen.append(request_id)
+        loop.call_soon_threadsafe(begun.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+
+    first, second = [await site.create_login_request() for _ in range(2)]
+    fake.deny(first.request_id)
+    await begun.wait()
+    left = fake.deny(second.request_id)
+    await _until(lambda: site.site._inbox._pending == 2)
+    closing = asyncio.create_task(site.end())
+    stopped = getattr(site.site, "_stopped", None)
+    await _until(lambda: site.site._closed if stopped is None else stopped.is_set())
+    go_on.set()
+    await closing
+    assert seen == [first.request_id]
+    assert not left.is_acknowledged

@@ -26,9 +26,13 @@ class Application:
     error_handlers: list[ErrorHandler] = field(default_factory=list)
 
     def call(self, delivery: Delivery) -> Flow[bool]:
-        """Call every login handler and say whether all of them returned."""
-        handled = True
-        for handler in list(self.login_handlers):
+        """Call every login handler and say whether all of them returned.
+
+        Without any, nothing was handled: there may be one when the event comes again.
+        """
+        handlers = list(self.login_handlers)
+        handled = bool(handlers)
+        for handler in handlers:
             try:
                 yield Callback(handler, (delivery.request_id, delivery.passport))
             # Whatever the application raises: the stream must go on for the other logins.

@@ -70,6 +70,17 @@ def listen(
             yield Sleep(retry_after + (yield Random()) * bound)
 
 
+def failure_of(error: Exception) -> LimeError:
+    """Return what ended the conversation, as the application is told; a defect is one as well."""
+    if isinstance(error, LimeError):
+        logger.error("the event stream has ended for good: %s", error)
+        return error
+    logger.error("the event stream has ended by a defect", exc_info=error)
+    failure = LimeError("the event stream has ended by a defect")
+    failure.__cause__ = error
+    return failure
+
+
 def _is_final(error: LimeError) -> bool:
     return isinstance(error, AuthenticationError | ClosedError) or error.http_status in _REFUSALS
 

@@ -14,7 +14,7 @@ from lime_sdk_core import AsyncDriver, ClosedError, Flow, LimeError, Request
 from lime_sites import _flows, _setup
 from lime_sites._events import Inbox
 from lime_sites._handling import Application, ErrorHandler, LoginHandler
-from lime_sites._listen import listen
+from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
 from lime_sites._types import LoginRequestResult, Passport
 from lime_sites.errors import ERRORS
@@ -48,6 +48,8 @@ class LimeSite:
         handler_concurrency: logins that are handled at the same time; the events of one login
             are always handled one after the other.
         allow_insecure_http: send the token over plain http to another machine.
+        clock: monotonic seconds, for tests.
+        wall_clock: Unix seconds, for tests.
 
     Raises:
         AuthenticationError: there is no site token.
@@ -246,11 +248,10 @@ class LimeSite:
         )
         try:
             await self._driver.run(conversation)
-        except LimeError as error:
-            logger.error("the event stream has ended for good: %s", error)
-            self._failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the application has to see it
+            self._failure = failure_of(error)
             self._failure_is_known = bool(self._application.error_handlers)
-            await self._driver.run(self._application.report(error))
+            await self._driver.run(self._application.report(self._failure))
         finally:
             await self._link.close()
 
@@ -264,7 +265,14 @@ class LimeSite:
 
     async def _in_turn(self, work: Flow[None]) -> None:
         async with self._slots:
-            await self._driver.run(work)
+            if self._closed:
+                # Not begun and not acknowledged: another worker gets it.
+                work.close()
+                return
+            try:
+                await self._driver.run(work)
+            except Exception:
+                logger.exception("an event could not be worked off")
 
     # What the verifier needs of its host.
 

@@ -17,7 +17,7 @@ from lime_sdk_core import ClosedError, Flow, LimeError, Request, SyncDriver
 from lime_sites import _flows, _setup
 from lime_sites._events import Inbox
 from lime_sites._handling import Application, ErrorHandler, LoginHandler
-from lime_sites._listen import listen
+from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
 from lime_sites._types import LoginRequestResult, Passport
 from lime_sites.errors import ERRORS
@@ -203,19 +203,26 @@ class LimeSiteSync:
         )
         try:
             self._driver.run(conversation)
-        except LimeError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the application has to see it
             if self._stopped.is_set():
                 return
-            logger.error("the event stream has ended for good: %s", error)
-            self._failure = error
+            self._failure = failure_of(error)
             self._failure_is_known = bool(self._application.error_handlers)
-            self._driver.run(self._application.report(error))
+            self._driver.run(self._application.report(self._failure))
         finally:
             self._link.close()
 
     def _work_off(self) -> None:
         while (work := self._work.get()) is not None:
-            self._driver.run(work)
+            if self._stopped.is_set():
+                # Not begun and not acknowledged: another worker gets it.
+                work.close()
+                continue
+            try:
+                self._driver.run(work)
+            # Also a handler's `sys.exit`, which would end this thread only, and unnoticed.
+            except BaseException:
+                logger.exception("an event could not be worked off")
 
     def _raise_failure(self) -> None:
         self._failure_is_known = True
