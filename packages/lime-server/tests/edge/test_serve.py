@@ -309,8 +309,10 @@ async def test_an_upgrade_is_not_taken_up(start):
 
 @pytest.mark.parametrize(
     ("body", "status", "code"),
-    [(b"Content-Length: 5\r\n\r\nab", 408, b"REQUEST_TIMEOUT")]
-    + [(b"Content-Length: 99999999\r\n\r\nab", 413, b"BODY_TOO_LARGE")],
+    [
+        (b"Content-Length: 5\r\n\r\nab", 408, b"REQUEST_TIMEOUT"),
+        (b"Content-Length: 99999999\r\n\r\nab", 413, b"BODY_TOO_LARGE"),
+    ],
 )
 async def test_a_slow_or_endless_body_ends_the_connection(start, body, status, code):
     server = await start(body_timeout=0.05)
