@@ -22,7 +22,7 @@ from lime_server.modules.site_login.seat import BATCH, Ending, Seat
 
 log = getLogger(__name__)
 
-OVERLAP = timedelta(seconds=30)
+OVERLAP = timedelta(seconds=10)
 """How far a poll looks back beyond the last one.
 
 Longer than a transaction takes to commit, and than the clocks of two servers differ.

@@ -20,9 +20,9 @@ CREATE TABLE modules.site_login_requests (
 -- What the sweep looks for: small, because requests do not stay pending for long.
 CREATE INDEX site_login_requests_pending
     ON modules.site_login_requests (expires_at) WHERE state = 'PENDING';
--- What the sweep deletes. Rows come in the order of this column, so a block range index of a few
--- pages does, and costs a new row next to nothing.
-CREATE INDEX site_login_requests_age ON modules.site_login_requests USING brin (expires_at);
+-- What the sweep deletes. Not a block range index: that would be read as a whole until a vacuum has
+-- summarised it, every few seconds.
+CREATE INDEX site_login_requests_age ON modules.site_login_requests (expires_at);
 
 CREATE TABLE modules.site_login_events (
     -- The request's own id: a request is decided once.
@@ -45,4 +45,4 @@ CREATE INDEX site_login_events_due
 -- What streams that see every event may have missed.
 CREATE INDEX site_login_events_recent ON modules.site_login_events (site_id, created_at);
 -- What the sweep deletes.
-CREATE INDEX site_login_events_age ON modules.site_login_events USING brin (deliver_until);
+CREATE INDEX site_login_events_age ON modules.site_login_events (deliver_until);
