@@ -121,7 +121,11 @@ def test_the_error_reference_lists_exactly_the_codes_that_the_server_has():
     known = {(str(e.status), e.code) for e in below(errors.DomainError)}
     known -= {("400", "ERROR")}  # the root is never raised
     # Made by the web edge rather than by the domain.
-    known |= {("500", "INTERNAL_ERROR"), ("405", "METHOD_NOT_ALLOWED")}
+    known |= {
+        ("500", "INTERNAL_ERROR"),
+        ("405", "METHOD_NOT_ALLOWED"),
+        ("431", "HEADERS_TOO_LARGE"),
+    }
     page = (ROOT / "docs/reference/errors.md").read_text()
     listed = set(re.findall(r"^\| (\d{3}) \| `([A-Z_]+)`", page, re.MULTILINE))
     assert listed == known
