@@ -53,7 +53,7 @@ class Issuer(Stub):
         }
         return {key: value for key, value in {**good, **changes}.items() if value is not ...}
 
-    def passport(self, header: dict[str, Any] | None = None, **changes: Any) -> str:
+    def passport(self, header: dict[str, Any] | None = None, /, **changes: Any) -> str:
         """Signed by the published key; `header` is added to the usual one, and `...` removes."""
         usual = {"alg": "RS256", "kid": self.key.kid, "typ": "lime-passport+jwt", **(header or {})}
         return self.key.sign(

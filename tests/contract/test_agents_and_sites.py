@@ -1,8 +1,7 @@
 """Protocol section 7: what an agent and a site can learn about themselves."""
 
-from tests.support.deployment import Deployment
-
 from tests.contract.promises import promise
+from tests.support.deployment import Deployment
 from tests.support.wire import Wire, data
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from tests.contract.promises import promise
 from tests.support.deployment import Deployment, eventually
+from tests.support.events import Frame
 from tests.support.relay import Relay
 from tests.support.server import ServeServer
 from tests.support.tokens import parts, read
-from tests.support.wire import Agent, Frame, Site, Wire, data
+from tests.support.wire import Agent, Site, Wire, data
 
 
 @promise("delivery:again")

@@ -5,10 +5,9 @@ import re
 import threading
 import time
 
-from tests.support.deployment import Deployment
-
 import lime_sites
 from tests.contract.promises import promise
+from tests.support.deployment import Deployment
 from tests.support.stub import Says, Stub
 from tests.support.wire import Agent, Site, Wire, data, refusal
 

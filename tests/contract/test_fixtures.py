@@ -20,7 +20,8 @@ from lime_server.modules.site_login.model import Event, EventKind
 from lime_sites._wire import read_frame
 from lime_sites.errors import ERRORS as SITE_ERRORS
 from tests.contract.promises import promise
-from tests.support.wire import Agent, Frame, Site, Wire, data
+from tests.support.events import Frame
+from tests.support.wire import Agent, Site, Wire, data
 
 FOLDER = Path(__file__).parent / "fixtures"
 FIXTURES: dict[str, dict[str, Any]] = {

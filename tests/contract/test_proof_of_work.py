@@ -8,8 +8,9 @@ import pytest
 
 import lime_agents
 from tests.contract.promises import promise
+from tests.support.puzzle import nonces, solve, zero_bits
 from tests.support.stub import Stub, ok
-from tests.support.wire import Agent, Site, Wire, data, nonces, refusal, solve, zero_bits
+from tests.support.wire import Agent, Site, Wire, data, refusal
 
 INVALID = (400, "INVALID_POW")
 ROOT = Path(__file__).parents[2]

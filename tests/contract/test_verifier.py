@@ -127,8 +127,8 @@ def test_a_token_does_not_bring_its_own_key(
 def test_a_passport_of_another_kind_is_refused(
     verifier: lime_sites.LimeSiteSync, issuer: Issuer
 ) -> None:
-    for typ in (..., "JWT", "lime-passport+jwt"):
-        _accepted(verifier, issuer.passport({"typ": typ}))
+    for good in (..., "JWT", "lime-passport+jwt"):
+        _accepted(verifier, issuer.passport({"typ": good}))
     for typ in ("lime-binding+jwt", "at+jwt", "", None, 1, "application/x"):
         _refused(verifier, issuer.passport({"typ": typ}))
 
@@ -212,6 +212,7 @@ def test_the_audience_is_the_plain_string(
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 def test_times_are_integers(verifier: lime_sites.LimeSiteSync, issuer: Issuer, name: str) -> None:
     now = int(time.time())
+    wrong: object
     for wrong in (
         True,
         False,

@@ -13,9 +13,10 @@ import asyncpg
 import httpx
 
 from tests.support.clerk import Clerk, clerk
+from tests.support.commands import new_master_key, run_command
 from tests.support.engines import Databases
 from tests.support.relay import Address, Relay
-from tests.support.server import PortReservation, ServeServer, new_master_key, run_command
+from tests.support.server import PortReservation, ServeServer
 from tests.support.wire import Agent, Owner, Site
 
 T = TypeVar("T")

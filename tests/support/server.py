@@ -6,13 +6,11 @@ user would run it, by its console script.
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +20,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.support.commands import ServerFailedError, clean_environment, server_script
+
 START_DEADLINE = 60.0
 """Seconds in which a server must become ready: generous, because a loaded machine may also be compiling."""
 
@@ -29,12 +29,6 @@ STOP_DEADLINE = 20.0
 """Seconds in which a server must end after SIGTERM. A promise about speed is asserted by its own test, not here."""
 
 _POLL = 0.02
-
-_TOLERATED = ("LIME_TEST_DATABASE_URL", "LIME_TEST_REDIS_URL")
-
-
-class ServerFailedError(AssertionError):
-    """A server did not start, died, or did not stop; the message ends with what it had to say."""
 
 
 class PortReservation:
@@ -273,52 +267,6 @@ class ServeServer(LimeServer):
             )
         except httpx.TransportError:
             return False
-
-
-def run_command(*arguments: str, settings: Mapping[str, str], folder: Path) -> str:
-    """Run one `lime-server` command to its end.
-
-    Returns:
-        what it printed to standard output.
-
-    Raises:
-        ServerFailedError: if it failed; with both of its outputs.
-    """
-    done = subprocess.run(
-        [str(server_script()), *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=clean_environment(settings),
-        cwd=folder,
-        timeout=START_DEADLINE,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise ServerFailedError(
-            f"lime-server {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-    return done.stdout
-
-
-def server_script() -> Path:
-    """The console script of the environment that runs the tests."""
-    return Path(sysconfig.get_path("scripts")) / "lime-server"
-
-
-def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without anything of LIME's, plus `settings`."""
-    inherited = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("LIME_") or key in _TOLERATED
-    }
-    return {**inherited, **settings}
-
-
-def new_master_key() -> str:
-    """A master key for one test server: 32 random bytes, hexadecimal."""
-    return secrets.token_hex(32)
 
 
 def _dies_with_us() -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import pytest
 
+from tests.support.commands import clean_environment
 from tests.support.deployment import Deployment, Engines
 from tests.support.engines import Databases
-from tests.support.server import LimeServer, clean_environment
+from tests.support.server import LimeServer
 
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON = "LIME_WILD_PYTHON"
