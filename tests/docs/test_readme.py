@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import DevServer, clean_environment
+from tests.support.commands import clean_environment
+from tests.support.server import DevServer
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 PATIENCE = 60
