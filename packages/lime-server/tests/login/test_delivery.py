@@ -1,6 +1,7 @@
 """The hub: who is given what, and when."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -190,6 +191,26 @@ async def test_streams_are_counted(small_world):
     with world.delivery.seat(world.site.site_id, None):
         assert world.tally.open_streams == 1
     assert world.tally.open_streams == 0
+
+
+async def test_a_site_that_connects_during_a_poll_is_not_taken_for_suspended(small_world):
+    delivery = small_world.delivery
+    late = []
+    with contextlib.ExitStack() as connections:
+
+        class Slow:
+            """Somebody connects while the answer is on its way."""
+
+            async def suspended(self, site_ids):
+                in_good_standing = set(site_ids)
+                seat = delivery.seat(small_world.other_site.site_id, None)
+                late.append(connections.enter_context(seat))
+                return set(site_ids) - in_good_standing
+
+        delivery._standing = Slow()
+        with delivery.seat(small_world.site.site_id, None) as early:
+            await delivery.poll()
+            assert (early.ending, late[0].ending) == (None, None)
 
 
 async def test_the_hub_goes_on_after_failures(world, help_):

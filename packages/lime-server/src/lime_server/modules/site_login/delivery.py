@@ -181,11 +181,12 @@ class Delivery:
     async def poll(self) -> None:
         """One round for every connected site and every waiter, whatever was rung."""
         now = self._clock.now()
-        for site_id in await self._standing.suspended(self._seats.keys()) if self._seats else ():
+        # Copies: whoever arrives while the question travels was not asked about.
+        for site_id in await self._standing.suspended(set(self._seats)) if self._seats else ():
             for seat in self._seats.get(site_id, ()):
                 seat.end(Ending.SUSPENDED)
         if self._waiters:
-            for request_id in await self._events.decided(self._waiters.keys()):
+            for request_id in await self._events.decided(set(self._waiters)):
                 _set_all(self._waiters.get(request_id, ()))
         readers = {seat.site_id for seat in self._all_seats() if seat.consumer is None}
         if readers:
