@@ -219,6 +219,13 @@ async def test_a_redis_that_comes_back_is_used_again(redis_url, open_engine, tic
     assert await engine.ask(engine.client.ping)
 
 
+async def test_a_burst_of_questions_does_not_look_like_an_absent_redis(redis_url, open_engine):
+    engine = open_engine(redis_url, timeout=60.0)
+    many = engine_module.MOST_CONNECTIONS * 8
+    answers = await asyncio.gather(*(engine.ask(engine.client.ping) for _ in range(many)))
+    assert answers == [True] * many
+
+
 async def test_readiness_says_when_redis_is_away(open_engine):
     assert not await open_engine(NOWHERE).ready()
 

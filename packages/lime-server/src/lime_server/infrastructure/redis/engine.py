@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import redis.asyncio
 import structlog
+from redis.asyncio.connection import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -17,6 +18,10 @@ REST = 1.0
 
 Otherwise every request would wait for the timeout of an engine that is known to be away.
 """
+
+MOST_CONNECTIONS = 32
+"""Connections to Redis that one client opens. In a burst the others wait for one: a pool that
+refuses them would make a healthy Redis look as if it were away."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +36,10 @@ def connect(url: str, *, timeout: float) -> "redis.asyncio.Redis":
     No answer is awaited for more than `timeout` seconds and nothing is tried twice: whatever is
     asked of Redis can be done without it.
     """
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MOST_CONNECTIONS,
+        timeout=timeout,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
@@ -40,7 +47,7 @@ def connect(url: str, *, timeout: float) -> "redis.asyncio.Redis":
         protocol=2,
         decode_responses=True,
     )
-    return client
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def database_number(client: "redis.asyncio.Redis") -> int:
