@@ -449,7 +449,9 @@ async def test_too_many_from_one_address(make_edge):
         # Those who watch over us are never turned away.
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert (await client.get(path)).status_code == 200
-    assert b"lime_rate_limited_total 1.0" in edge.metrics.render()
+            # What is no watching is counted.
+            assert (await client.post(path)).status_code == 429
+    assert b"lime_rate_limited_total 4.0" in edge.metrics.render()
 
 
 async def test_too_many_with_one_token(make_edge):
@@ -524,6 +526,7 @@ def test_who_a_client_is_when_it_is_counted(client, trusted, forwarded, counted)
     ("path", "ident"),
     [
         ("/api/v1/auth/requests/abc", "abc"),
+        ("/api/v1/auth/requests/AbC", "abc"),
         ("/api/v1/modules/agent-login/requests/abc/approve", "abc"),
         ("/api/v1/modules/agent-login/requests", None),
         ("/api/v1/modules/agent-login/events", None),

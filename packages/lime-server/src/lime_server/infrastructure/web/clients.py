@@ -38,9 +38,12 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
 
 
 def login_request_id(scope: Scope) -> str | None:
-    """The login request that the path names, if it names one."""
+    """The login request that the path names, if it names one.
+
+    In lower case: an id has many spellings, and they must not be counted apart.
+    """
     match = _LOGIN.match(scope["path"])
-    return match[1] if match else None
+    return match[1].lower() if match else None
 
 
 def _parse(text: str) -> Address | None:

@@ -13,8 +13,12 @@ from lime_server.infrastructure.web.clients import Network, client_address, logi
 from lime_server.infrastructure.web.metrics import Metrics
 
 _TOKEN_HEADERS = (b"x-agent-token", b"x-site-token")
-_FREE = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Asked by machines that watch us, at their own pace."""
+_FREE = frozenset(
+    (method, path)
+    for method in ("GET", "HEAD")
+    for path in ("/health/live", "/health/ready", "/metrics")
+)
+"""Asked by machines that watch us, at their own pace. Nothing else may be done there uncounted."""
 
 
 class Counter(Protocol):
@@ -56,7 +60,7 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises `RateLimited`."""
-        if scope["type"] == "http" and scope["path"] not in _FREE:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) not in _FREE:
             uses = self._uses(scope)
             try:
                 if uses:
