@@ -193,7 +193,7 @@ def nested(depth: int) -> Any:
         {"x": -(2**63) - 1},
         {"x": b"bytes"},
         {"x": {1, 2}},
-        {"x": object()},
+        {"x": Ellipsis},
         {"x": "\ud800"},
         {"\ud800": 1},
         {1: "x"},
