@@ -246,6 +246,14 @@ async def test_an_approval_that_says_something_else(api, body):
     assert failure(answer, 400) == "INVALID_REQUEST"
 
 
+@pytest.mark.parametrize("path", [REQUESTS + "/", "/core/agents/me/profile/"])
+async def test_nobody_is_sent_to_the_host_that_a_request_names(api, path):
+    headers = {"Host": "evil.example"} | api.agent | api.site
+    for answer in (await api.post(path, headers=headers, json={}), await api.get(path)):
+        assert failure(answer, 404) == "NOT_FOUND"
+        assert "location" not in answer.headers
+
+
 @pytest.mark.parametrize("wait", ["31", "-1", "x", "1.5", ""])
 async def test_a_wait_that_is_none(api, wait):
     answer = await api.get(f"{REQUESTS}/{UNKNOWN}?wait={wait}", headers=api.site)

@@ -53,6 +53,8 @@ def build(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
+        # A redirect would name the host that the caller sent, and take its token there.
+        redirect_slashes=False,
         lifespan=_lifespan(
             [
                 *parts.background,
