@@ -52,7 +52,13 @@ def test_without_an_api_base_the_error_says_what_to_set():
 
 @pytest.mark.parametrize(
     "change",
-    [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_retries": -1}],
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"max_retries": -1},
+    ],
 )
 def test_impossible_settings_are_refused(change):
     with pytest.raises(ConfigurationError, match=next(iter(change))):

@@ -274,6 +274,34 @@ def test_one_client_serves_several_event_loops(config):
         assert driver._http is not before
 
 
+def test_a_client_can_be_closed_in_another_event_loop_than_it_was_used_in(config):
+    with mount(config.base_url, httpx.MockTransport(lambda r: data(1))):
+        driver = AsyncDriver(config)
+        asyncio.run(driver.run(ask()))
+        old = driver._http._client
+        asyncio.run(driver.aclose())
+    # Its connections ended with their loop: to touch them now would be an error.
+    assert not old.is_closed
+    with pytest.raises(ClosedError):
+        asyncio.run(driver.run(ask()))
+
+
+def test_a_fork_makes_connections_of_its_own(config, monkeypatch):
+    with mount(config.base_url, httpx.MockTransport(lambda r: data(1))):
+        driver = SyncDriver(config)
+        driver.run(ask())
+        parents = driver._http
+        monkeypatch.setattr("lime_sdk_core._drive.os.getpid", lambda: -1)
+        driver.run(ask())
+        own = driver._http
+        assert own is not parents
+        driver.run(ask())
+        assert driver._http is own
+        driver.close()
+    assert not parents._client.is_closed
+    parents.close()
+
+
 def test_the_timeout_of_a_request_wins_over_the_clients(driver):
     limits = []
 

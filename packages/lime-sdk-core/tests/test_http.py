@@ -69,7 +69,16 @@ def echoing(request):
     return httpx.Response(400, json=body, headers={"X-Request-Id": TOKEN})
 
 
-@pytest.mark.parametrize("handler", [failing, echoing])
+def echoing_success(request):
+    refused = echoing(request)
+    return httpx.Response(200, content=refused.content, headers=refused.headers)
+
+
+def echoing_redirect(request):
+    return httpx.Response(302, headers={"X-Request-Id": TOKEN, "Location": f"/{TOKEN}"})
+
+
+@pytest.mark.parametrize("handler", [failing, echoing, echoing_success, echoing_redirect])
 def test_the_token_stays_out_of_everything_an_error_shows(driver, config, caplog, handler):
     caplog.set_level("DEBUG")
     with pytest.raises(LimeError) as caught:

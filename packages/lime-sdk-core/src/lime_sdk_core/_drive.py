@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -102,7 +103,8 @@ class AsyncDriver:
         """Close the connections. Safe to call more than once."""
         self._closed = True
         http, self._http = self._http, None
-        if http is not None:
+        # What belonged to another loop ended with it, and cannot be closed from this one.
+        if http is not None and self._loop is asyncio.get_running_loop():
             await http.aclose()
 
     async def _perform(self, step: Step) -> Any:
@@ -164,6 +166,8 @@ class SyncDriver:
         self.config = config
         self._connection = partial(_http.SyncHttp, config, _http.as_client(http_client), clock)
         self._http: SyncHttp | None = None
+        self._inherited: SyncHttp | None = None
+        self._pid = os.getpid()
         self._clock, self._sleep, self._draw = clock, sleep, draw
         self._closed, self._lock = False, Lock()
 
@@ -238,6 +242,10 @@ class SyncDriver:
         with self._lock:
             if self._closed:
                 raise ClosedError("This client is closed.")
+            if self._pid != os.getpid():
+                # A fork shares its parent's sockets: one would read the answers to the other's
+                # questions. They are kept, unused, because closing them is the parent's business.
+                self._pid, self._inherited, self._http = os.getpid(), self._http, None
             if self._http is None:
                 self._http = self._connection()
             return self._http

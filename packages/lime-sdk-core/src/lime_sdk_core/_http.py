@@ -77,13 +77,11 @@ class Body:
 
     def reply(self) -> Reply:
         """Return the whole answer."""
-        headers = _headers(self._response)
-        body = b"".join(self._parts)
-        if self._response.status_code >= 400:
-            # A server that repeats what it was sent must not bring the token into an error.
-            redact = self._config.credential.secret.redact
-            headers = {name: redact(value) for name, value in headers.items()}
-            body = redact(body.decode("utf-8", "replace")).encode()
+        # A server that repeats what it was sent must not bring the token into an error; and an
+        # answer becomes an error whatever its status, if it is not what LIME says.
+        secret = self._config.credential.secret
+        headers = {name: secret.redact(value) for name, value in _headers(self._response).items()}
+        body = secret.redact_bytes(b"".join(self._parts))
         return Reply(
             self._response.status_code, headers, body, retry_after(headers, now=datetime.now(UTC))
         )

@@ -37,6 +37,10 @@ class Secret:
         """Return `text` with every copy of the value replaced."""
         return text.replace(self._value, "[secret]")
 
+    def redact_bytes(self, body: bytes) -> bytes:
+        """Return `body` with every copy of the value replaced, and nothing else changed."""
+        return body.replace(self._value.encode(), b"[secret]")
+
     def __repr__(self) -> str:
         return "Secret(…)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import platform
 import sys
@@ -101,8 +102,8 @@ class Config:
                 "There is no API base: pass base_url= or set "
                 f"{BASE_URL_ENV}, for example https://lime.example.com/api/v1."
             )
-        if not timeout > 0:
-            raise ConfigurationError("timeout is a number of seconds above 0.")
+        if not 0 < timeout < math.inf:
+            raise ConfigurationError("timeout is a finite number of seconds above 0.")
         if max_retries < 0:
             raise ConfigurationError("max_retries is 0 or more.")
         insecure = allow_insecure_http or env.get(ALLOW_INSECURE_ENV, "") == "1"
