@@ -118,3 +118,16 @@ def test_an_acknowledgement_is_not_endless() -> None:
 
 def test_a_delivery_does_not_print_its_passport() -> None:
     assert "jwt" not in repr(_delivery("e1"))
+
+
+def test_an_heir_knows_what_was_handled_and_has_nothing_in_hand() -> None:
+    inbox = Inbox()
+    handled, in_hand = Delivery("e1", "l1", None), Delivery("e2", "l2", None)
+    assert inbox.offer(handled)
+    inbox.finish(handled, handled=True)
+    assert inbox.offer(in_hand)
+    heir = inbox.heir()
+    assert heir.offer(in_hand)
+    assert not heir.offer(handled)
+    with heir.acknowledgement() as ids:
+        assert ids == ["e1"]

@@ -1,6 +1,7 @@
 """Waiting for a login, step by step, with a clock that is moved by hand."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,10 @@ from lime_sites._flows import MAX_WAIT, wait_for_login
 BASE = "https://lime.example/api/v1"
 
 
+class GaveUpError(Exception):
+    """The test has seen enough."""
+
+
 class Lime:
     """Answers the steps of a flow: PENDING, after as many seconds as it was allowed to hold."""
 
@@ -21,6 +26,7 @@ class Lime:
         self.requests: list[Request] = []
         self.slept: list[float] = []
         self.busy: Reply | None = None
+        self.give_up_at = math.inf
 
     def answer(self, step: Any) -> Any:
         match step:
@@ -29,6 +35,8 @@ class Lime:
             case Sleep(seconds):
                 self.slept.append(seconds)
                 self.now += seconds
+            case Request() if self.now >= self.give_up_at:
+                raise GaveUpError
             case Request():
                 self.requests.append(step)
                 if self.busy is not None:
@@ -74,6 +82,21 @@ def test_a_lime_that_does_not_hold_its_answers_is_not_asked_in_a_tight_loop() ->
     assert isinstance(caught.value, TimeoutError)
     assert len(lime.requests) == 20
     assert lime.now == 10
+
+
+def test_one_who_waits_for_ever_is_served_in_the_same_steps() -> None:
+    lime = Lime(holds=True)
+    lime.give_up_at = 100.0
+    with pytest.raises(GaveUpError):
+        lime.wait(math.inf)
+    assert {request.params["wait"] for request in lime.requests} == {str(MAX_WAIT)}
+
+
+def test_an_answer_that_is_lost_does_not_use_up_the_time_to_wait() -> None:
+    lime = Lime(holds=True)
+    with pytest.raises(LoginTimeoutError):
+        lime.wait(300)
+    assert all(r.timeout is not None and r.timeout <= MAX_WAIT + 15 for r in lime.requests)
 
 
 def test_a_lime_that_asks_for_patience_gets_it() -> None:

@@ -169,3 +169,20 @@ def _run_in_threads(work: Callable[[], None], count: int) -> None:
     with ThreadPoolExecutor(count) as pool:
         for done in [pool.submit(work) for _ in range(count)]:
             done.result()
+
+
+def test_a_fetch_whose_maker_is_gone_is_made_again(
+    warm: KeyCache, keys: JwkSet, clock: Any
+) -> None:
+    clock.advance(TTL)
+    lost = _flight(warm)
+    clock.advance(MIN_INTERVAL - 1)
+    assert warm.plan(ISSUER).start is None
+    clock.advance(1)
+    again = _flight(warm)
+    assert again is not lost
+    # What comes late after all neither ends the other fetch nor takes keys away.
+    warm.land(lost, None)
+    assert warm.plan(ISSUER, unknown_kid=True).wait is again
+    warm.land(again, keys)
+    assert warm.keys(ISSUER) is keys

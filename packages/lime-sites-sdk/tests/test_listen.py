@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lime_sdk_core import Callback, Random, Sleep
-from lime_sites._events import Inbox
+from lime_sites._events import Delivery, Inbox
 from lime_sites._handling import Application
-from lime_sites._listen import MAX_BACKOFF, SILENCE, listen
+from lime_sites._listen import MAX_ASKED_PAUSE, MAX_BACKOFF, SILENCE, listen
 from lime_sites.errors import (
     ApiError,
     AuthenticationError,
@@ -58,10 +58,13 @@ class Script:
             raise item
         return item
 
-    def play(self, *, random: float = 1.0, backoff_base: float = 1.0) -> list[float]:
+    def play(
+        self, *, random: float = 1.0, backoff_base: float = 1.0, inbox: Inbox | None = None
+    ) -> list[float]:
         """Run the conversation until the visits are over; return the pauses."""
         application = Application(error_handlers=[self.reported.append])
-        flow = listen(self, application, Inbox(), consumer="worker", backoff_base=backoff_base)
+        inbox = inbox or Inbox()
+        flow = listen(self, application, inbox, consumer="worker", backoff_base=backoff_base)
         pauses: list[float] = []
         step = next(flow)
         while self.visits or getattr(step, "function", None) != self.open:
@@ -170,11 +173,30 @@ def test_events_are_handed_over_and_their_repetition_is_acknowledged() -> None:
     denied = {"type": "denied", "login_request_id": "l2"}
     expired = {"type": "expired", "login_request_id": "l3"}
     chunk = _event(approved, "e1") + _event(denied, "e2") + _event(expired, "e3")
-    script = Script([HEADERS, chunk, _event(approved, "e1")])
-    script.play()
+    script = Script([HEADERS, chunk, _event({**denied, "login_request_id": "l0"}, "e0")])
+    inbox = Inbox()
+    earlier = Delivery("e0", "l0", None)
+    inbox.offer(earlier)
+    inbox.finish(earlier, handled=True)
+    with inbox.acknowledgement() as ids:
+        assert ids == ["e0"]
+    script.play(inbox=inbox)
     assert [work.__name__ for work in script.started] == ["handle"] * 3 + ["acknowledge_handled"]
     for work in script.started:
         work.close()
+
+
+def test_the_repetition_of_an_event_that_is_still_in_hand_starts_nothing() -> None:
+    approved = {"type": "approved", "login_request_id": "l1", "agent_passport_jwt": "jwt"}
+    script = Script([HEADERS, _event(approved, "e1") * 1000])
+    script.play()
+    assert [work.__name__ for work in script.started] == ["handle"]
+    script.started[0].close()
+
+
+def test_no_answer_keeps_a_site_away_for_longer_than_events_wait() -> None:
+    script = Script([RateLimitError("slow down", http_status=429, retry_after=86_400.0)])
+    assert script.play(random=0.0) == [MAX_ASKED_PAUSE]
 
 
 def test_types_of_a_newer_server_are_ignored_in_silence(caplog: pytest.LogCaptureFixture) -> None:

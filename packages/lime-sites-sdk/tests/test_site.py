@@ -20,6 +20,7 @@ from lime_sites import (
     SiteAuthUnavailableError,
     TransportError,
 )
+from lime_sites._events import Delivery
 from lime_sites.testing import FakeLime
 
 ACK = ("POST", "/modules/agent-login/events/ack")
@@ -411,6 +412,24 @@ def test_a_client_can_be_made_and_asked_without_an_event_loop(fake: FakeLime) ->
     assert len(seen) == 1
 
 
+def test_a_second_event_loop_hears_of_logins_too(fake: FakeLime) -> None:
+    site = fake.site(site_id="site-7")
+    seen: list[str] = []
+
+    @site.on_login
+    async def handle(request_id: str, passport: str | None) -> None:
+        seen.append(request_id)
+
+    async def main() -> None:
+        made = await site.create_login_request()
+        await fake.deny(made.request_id).handled()
+
+    asyncio.run(main())
+    asyncio.run(main())
+    assert len(seen) == 2
+    asyncio.run(site.aclose())
+
+
 async def test_an_error_inside_is_not_hidden_by_one_of_the_stream(fake: FakeLime) -> None:
     fake.forget_site()
 
@@ -524,8 +543,12 @@ def test_threads_that_a_fork_has_lost_are_started_again(fake: FakeLime) -> None:
         assert lost is not None
         lost.join()
         del site._listen, site._work_off
+        # What the parent has in hand is its own business: here it must be taken when it comes.
+        site._inbox.offer(Delivery("e1", "l1", None))
+        parents = site._inbox
         made = site.create_login_request()
         assert site._listener is not lost
+        assert site._inbox is not parents
         fake.deny(made.request_id).wait_handled()
 
 

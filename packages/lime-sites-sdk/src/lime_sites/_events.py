@@ -6,11 +6,12 @@ event acknowledged, again if it comes again.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 MAX_PENDING: Final = 1000
 """Events accepted and not yet handled. More are left to LIME, which sends them again."""
@@ -37,18 +38,35 @@ class Inbox:
     """The events in hand; threads may share it."""
 
     def __init__(
-        self, *, max_pending: int = MAX_PENDING, max_remembered: int = MAX_REMEMBERED
+        self,
+        *,
+        max_pending: int = MAX_PENDING,
+        max_remembered: int = MAX_REMEMBERED,
+        handled: Iterable[str] = (),
     ) -> None:
         self._max_pending = max_pending
         self._max_remembered = max_remembered
         self._lock = Lock()
         self._pending = 0
         self._in_hand: set[str] = set()
-        self._handled: OrderedDict[str, None] = OrderedDict()
+        self._handled: OrderedDict[str, None] = OrderedDict.fromkeys(handled)
         # By login request: the events that wait for the one that is being handled.
         self._queues: dict[str, deque[Delivery]] = {}
-        self._to_acknowledge: deque[str] = deque()
+        # In order, and each once however often its event is repeated.
+        self._to_acknowledge: dict[str, None] = {}
         self._acknowledging = False
+
+    def heir(self) -> Self:
+        """Return an inbox with nothing in hand that knows what was handled.
+
+        For a listener whose predecessor is gone, with its loop or by a fork. No lock is taken: a
+        thread that a fork left behind may hold it.
+        """
+        return type(self)(
+            max_pending=self._max_pending,
+            max_remembered=self._max_remembered,
+            handled=self._handled,
+        )
 
     def offer(self, delivery: Delivery) -> bool:
         """Take an event from the stream and say whether it is to be handled now.
@@ -59,7 +77,7 @@ class Inbox:
             event_id = delivery.event_id
             if event_id is not None and event_id in self._handled:
                 # The acknowledgement was lost.
-                self._to_acknowledge.append(event_id)
+                self._to_acknowledge[event_id] = None
                 return False
             if event_id in self._in_hand or self._pending >= self._max_pending:
                 return False
@@ -98,10 +116,15 @@ class Inbox:
             self._in_hand.discard(delivery.event_id)
 
     def _remember(self, event_id: str) -> None:
-        self._to_acknowledge.append(event_id)
+        self._to_acknowledge[event_id] = None
         self._handled[event_id] = None
         if len(self._handled) > self._max_remembered:
             self._handled.popitem(last=False)
+
+    def owes_acknowledgement(self) -> bool:
+        """Is there something to acknowledge that nobody is about to?"""
+        with self._lock:
+            return bool(self._to_acknowledge) and not self._acknowledging
 
     @contextmanager
     def acknowledgement(self) -> Iterator[list[str]]:
@@ -111,8 +134,9 @@ class Inbox:
         """
         with self._lock:
             mine = not self._acknowledging
-            count = min(len(self._to_acknowledge), MAX_ACKNOWLEDGED_AT_ONCE) if mine else 0
-            ids = [self._to_acknowledge.popleft() for _ in range(count)]
+            ids = list(islice(self._to_acknowledge, MAX_ACKNOWLEDGED_AT_ONCE)) if mine else []
+            for event_id in ids:
+                del self._to_acknowledge[event_id]
             self._acknowledging |= bool(ids)
         try:
             yield ids

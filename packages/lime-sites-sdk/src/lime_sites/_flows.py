@@ -25,6 +25,9 @@ _REQUESTS = "/modules/agent-login/requests"
 # Seconds that an answer may need for its way, so that LIME has to answer that much earlier.
 _MARGIN = 1.0
 
+# Seconds after the end of `wait` at which an answer counts as lost.
+_LATENESS = 15.0
+
 # Seconds between two questions when LIME does not hold the answer.
 _POLL_INTERVAL = 0.5
 
@@ -79,8 +82,11 @@ def wait_for_login(request_id: str, timeout: float, verifier: Verifier) -> Flow[
     while True:
         asked_at = yield Now()
         left = deadline - asked_at
-        wait = max(0, min(MAX_WAIT, int(left - _MARGIN)))
-        outcome = yield from _ask(request_id, wait, max(left, _MARGIN))
+        wait = int(max(0, min(MAX_WAIT, left - _MARGIN)))
+        # LIME answers after `wait` at the latest: an answer that takes much longer is lost, and
+        # there is time to ask again.
+        patience = min(max(left, _MARGIN), wait + _LATENESS)
+        outcome = yield from _ask(request_id, wait, patience)
         if isinstance(outcome, LoginRequestResult) and outcome.is_final:
             return (yield from _prove(outcome, verifier))
         now = yield Now()

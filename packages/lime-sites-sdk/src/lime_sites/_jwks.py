@@ -91,10 +91,15 @@ class KeyCache:
             now = self._clock()
             self._drop_too_old(entry, now)
             flight = start = entry.flight
-            if flight is not None:
+            # A fetch takes less. Who made this one is gone: a loop that was closed, or a thread
+            # that a fork did not take along.
+            lost = entry.attempted_at is not None and now - entry.attempted_at >= MIN_INTERVAL
+            if flight is not None and not lost:
                 start = None
             elif self._wants_fetch(entry, now, unknown_kid=unknown_kid):
                 flight = start = self._take_off(entry, issuer, now)
+            else:
+                flight = start = None
             must_wait = unknown_kid or self._is_needed(entry, now)
             return Plan(entry.keys, start, flight if must_wait else None)
 
@@ -109,11 +114,13 @@ class KeyCache:
         """Record how the fetch of `flight` ended; None means that it brought no keys."""
         with self._lock:
             entry = self._entries[flight.issuer]
-            entry.flight = None
-            entry.failed = keys is None
-            if keys is not None:
-                # All of them: a key that was withdrawn must stop working now.
-                entry.keys, entry.fetched_at = keys, self._clock()
+            # What a fetch brings that was given up is older than what a later one brought.
+            if entry.flight is flight:
+                entry.flight = None
+                entry.failed = keys is None
+                if keys is not None:
+                    # All of them: a key that was withdrawn must stop working now.
+                    entry.keys, entry.fetched_at = keys, self._clock()
         flight.landed.set_result(None)
 
     def _take_off(self, entry: _Entry, issuer: str, now: float) -> Flight:

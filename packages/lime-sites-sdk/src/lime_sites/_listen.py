@@ -19,6 +19,9 @@ SILENCE: Final = 40.0
 MAX_BACKOFF: Final = 30.0
 """Bound of the pause before the next connection, in seconds."""
 
+MAX_ASKED_PAUSE: Final = 300.0
+"""Longest pause that LIME may ask for, in seconds: no event waits longer than that for its site."""
+
 _REFUSALS = frozenset({401, 403})
 
 
@@ -58,7 +61,7 @@ def listen(
             if _is_final(error):
                 raise
             logger.warning("event stream: %s", error)
-            retry_after = error.retry_after or 0.0
+            retry_after = min(error.retry_after or 0.0, MAX_ASKED_PAUSE)
             yield from application.report(error)
         else:
             yield Callback(link.close)
@@ -127,7 +130,7 @@ class _Visit:
         delivery = Delivery(event.id, frame.login_request_id, passport)
         if self._inbox.offer(delivery):
             yield Callback(link.start, (handle(delivery, self._application, self._inbox),))
-        else:
+        elif self._inbox.owes_acknowledgement():
             yield Callback(link.start, (acknowledge_handled(self._inbox),))
 
 

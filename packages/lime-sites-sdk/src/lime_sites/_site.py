@@ -91,8 +91,7 @@ class LimeSite:
         self._application = Application()
         self._inbox = Inbox()
         self._backoff_base = sse_backoff_base
-        self._slots = asyncio.Semaphore(handler_concurrency)
-        self._link = _Link(self._driver, self._start)
+        self._handler_concurrency = handler_concurrency
         self._listener: asyncio.Task[None] | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._fetches: set[asyncio.Task[None]] = set()
@@ -234,9 +233,16 @@ class LimeSite:
             self._start_listening()
 
     def _start_listening(self) -> asyncio.Task[None]:
-        if self._listener is None:
+        old = self._listener
+        # A program may call `asyncio.run` more than once; a listener ends with its loop.
+        gone = old is not None and old.get_loop().is_closed()
+        if old is None or (gone and self._failure is None):
+            self._inbox = self._inbox.heir()
+            self._slots = asyncio.Semaphore(self._handler_concurrency)
+            self._link = _Link(self._driver, self._start)
             self._listener = asyncio.create_task(self._listen(), name="lime-sites-events")
-        return self._listener
+            return self._listener
+        return old
 
     async def _listen(self) -> None:
         conversation = listen(
@@ -336,8 +342,12 @@ def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> No
 
 
 async def _end(tasks: set[asyncio.Task[None]], *, grace: float) -> None:
-    """Wait up to `grace` seconds for `tasks`, then cancel what is left; never oneself."""
-    others = tasks - {asyncio.current_task()}
+    """Wait up to `grace` seconds for `tasks`, then cancel what is left; never oneself.
+
+    Those of another loop have ended with it.
+    """
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    others = {task for task in tasks if task is not me and task.get_loop() is loop}
     if others and grace:
         _, others = await asyncio.wait(others, timeout=grace)
     for task in others:

@@ -81,14 +81,13 @@ class LimeSiteSync:
         )
         self._verifier = options.verifier(config, self, clock=clock, wall_clock=wall_clock)
         self._application = Application()
-        self._inbox = Inbox()
         self._backoff_base = sse_backoff_base
         self._handler_concurrency = handler_concurrency
-        self._work: SimpleQueue[Flow[None] | None] = SimpleQueue()
-        self._link = _Link(self._driver, self._stopped, self._work.put)
+        self._prepare(Inbox())
         self._lock = Lock()
         self._listener: Thread | None = None
         self._workers: list[Thread] = []
+        self._fetch: Thread | None = None
         self._failure: LimeError | None = None
         self._failure_is_known = False
 
@@ -186,12 +185,19 @@ class LimeSiteSync:
             # After a fork the parent's threads are gone, and this process needs its own.
             gone = self._listener is not None and not self._listener.is_alive()
             if self._listener is None or (gone and self._failure is None):
+                self._prepare(self._inbox.heir())
                 self._listener = _daemon(self._listen, "lime-sites-events")
                 self._workers = [
                     _daemon(self._work_off, f"lime-sites-handler-{number}")
                     for number in range(self._handler_concurrency)
                 ]
             return self._listener
+
+    def _prepare(self, inbox: Inbox) -> None:
+        """Begin without work: what a fork's parent has in hand is handled there."""
+        self._inbox = inbox
+        self._work: SimpleQueue[Flow[None] | None] = SimpleQueue()
+        self._link = _Link(self._driver, self._stopped, self._work.put)
 
     def _listen(self) -> None:
         conversation = listen(
@@ -232,8 +238,8 @@ class LimeSiteSync:
     # What the verifier needs of its host.
 
     def background(self, flow: Flow[None]) -> None:
-        """Run `flow` here and now: nobody can cancel a thread, and others wait for the result."""
-        self._driver.run(flow)
+        """Run `flow` in a thread of its own: who has usable keys does not wait for newer ones."""
+        self._fetch = _daemon(lambda: self._driver.run(flow), "lime-sites-keys")
 
     def await_landing(self, landed: Future[None]) -> None:
         """Wait for somebody's fetch of the keys."""
