@@ -194,6 +194,13 @@ def test_the_repetition_of_an_event_that_is_still_in_hand_starts_nothing() -> No
     script.started[0].close()
 
 
+def test_a_firewall_that_refuses_is_not_lime_and_the_site_comes_back() -> None:
+    refusal = ApiError("HTTP_403", "HTTP 403 without LIME's error envelope.", http_status=403)
+    script = Script([refusal], [HEADERS, _event(KEEPALIVE)])
+    script.play()
+    assert script.log.count("open") == 2
+
+
 def test_no_answer_keeps_a_site_away_for_longer_than_events_wait() -> None:
     script = Script([RateLimitError("slow down", http_status=429, retry_after=86_400.0)])
     assert script.play(random=0.0) == [MAX_ASKED_PAUSE]

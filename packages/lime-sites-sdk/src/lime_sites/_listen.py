@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from lime_sdk_core import Callback, Flow, LimeError, Random, Request, Sleep
@@ -21,8 +22,6 @@ MAX_BACKOFF: Final = 30.0
 
 MAX_ASKED_PAUSE: Final = 300.0
 """Longest pause that LIME may ask for, in seconds: no event waits longer than that for its site."""
-
-_REFUSALS = frozenset({401, 403})
 
 
 class Link(Protocol):
@@ -85,7 +84,10 @@ def failure_of(error: Exception) -> LimeError:
 
 
 def _is_final(error: LimeError) -> bool:
-    return isinstance(error, AuthenticationError | ClosedError) or error.http_status in _REFUSALS
+    if isinstance(error, AuthenticationError | ClosedError):
+        return True
+    # A refusal of LIME's own has a code. One without comes from between, and may end again.
+    return error.http_status == HTTPStatus.FORBIDDEN and error.code != "HTTP_403"
 
 
 class _Visit:
