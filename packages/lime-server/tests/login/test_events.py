@@ -22,9 +22,11 @@ async def lease(world, consumer="one", *, resuming=False, limit=8, site=None):
     return [due.event.event_id for due in leased]
 
 
-async def recent(world, since=None):
+async def recent(world, since=None, limit=100):
     now = world.clock.now()
-    found = await world.backend.events.recent({world.site.site_id}, now=now, since=since or now)
+    found = await world.backend.events.recent(
+        {world.site.site_id}, now=now, since=since or now, limit=limit
+    )
     return [due.event.event_id for due in found]
 
 
@@ -160,6 +162,19 @@ async def test_of_many_servers_that_lease_at_once_one_gets_each_event(world):
     leased = [event_id for batch in batches for event_id in batch]
     assert len(leased) == len(set(leased))
     assert set(leased) <= ids
+
+
+async def test_a_backlog_is_read_in_pieces_from_both_ends(world):
+    ids = []
+    for _ in range(5):
+        ids.append(await world.approved())
+        world.clock.advance(1)
+    longest_ago = world.clock.now() - timedelta(seconds=60)
+    assert await recent(world, longest_ago) == ids
+    assert await recent(world, longest_ago, limit=2) == [*ids[:2], *ids[-2:]]
+    assert await recent(world, limit=2) == ids[:2]
+    await world.delivery.acknowledge(world.site.site_id, ids[:2])
+    assert await recent(world, limit=2) == ids[2:4]
 
 
 async def test_several_sites_are_served_by_one_look(world):

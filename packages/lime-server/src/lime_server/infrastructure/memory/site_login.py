@@ -125,15 +125,16 @@ class MemoryEvents:
         return self._due(leased, now)
 
     async def recent(
-        self, site_ids: Collection[str], *, now: datetime, since: datetime
+        self, site_ids: Collection[str], *, now: datetime, since: datetime, limit: int
     ) -> list[DueEvent]:
-        """What is not acknowledged, and the acknowledged ones made at `since` or later."""
-
-        def recent(row: _Row) -> bool:
-            fresh = row.acknowledged_at is None or row.event.created_at >= since
-            return row.event.site_id in site_ids and fresh
-
-        return self._due(self._rows(recent, now), now)
+        """The oldest that are not acknowledged, and the newest made at `since` or later."""
+        wanted: set[str] = set()
+        for site_id in site_ids:
+            rows = [row for row in self._rows(_any, now) if row.event.site_id == site_id]
+            due = [row for row in rows if row.acknowledged_at is None][:limit]
+            new = [row for row in rows if row.event.created_at >= since][-limit:]
+            wanted.update(row.event.event_id for row in due + new)
+        return self._due(self._rows(lambda row: row.event.event_id in wanted, now), now)
 
     async def named(self, event_ids: Collection[str], *, now: datetime) -> list[DueEvent]:
         """Those events that can be sent at `now`, acknowledged or not."""
@@ -176,6 +177,10 @@ class MemoryEvents:
                 )
             )
         return found
+
+
+def _any(_row: _Row) -> bool:
+    return True
 
 
 def _age(row: _Row) -> tuple[datetime, str]:

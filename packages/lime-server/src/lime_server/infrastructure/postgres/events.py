@@ -55,12 +55,19 @@ _LEASE = f"""
 """  # noqa: S608 - constants
 
 _RECENT = f"""
+    WITH wanted AS (SELECT unnest($1::uuid[]) AS site_id)
     SELECT {_COLUMNS} FROM (
-        SELECT * FROM modules.site_login_events
-        WHERE site_id = ANY ($1::uuid[]) AND acknowledged_at IS NULL AND deliver_until > $2
+        SELECT due.* FROM wanted CROSS JOIN LATERAL (
+            SELECT * FROM modules.site_login_events d
+            WHERE d.site_id = wanted.site_id AND d.acknowledged_at IS NULL AND d.deliver_until > $2
+            ORDER BY d.created_at LIMIT $4
+        ) AS due
         UNION
-        SELECT * FROM modules.site_login_events
-        WHERE site_id = ANY ($1::uuid[]) AND created_at >= $3 AND deliver_until > $2
+        SELECT new.* FROM wanted CROSS JOIN LATERAL (
+            SELECT * FROM modules.site_login_events n
+            WHERE n.site_id = wanted.site_id AND n.created_at >= $3 AND n.deliver_until > $2
+            ORDER BY n.created_at DESC LIMIT $4
+        ) AS new
     ) AS e {_STANDING} ORDER BY e.created_at, e.event_id
 """  # noqa: S608 - constants
 
@@ -122,10 +129,10 @@ class PostgresEvents:
         return [_due(row, now) for row in rows]
 
     async def recent(
-        self, site_ids: Collection[str], *, now: datetime, since: datetime
+        self, site_ids: Collection[str], *, now: datetime, since: datetime, limit: int
     ) -> list[DueEvent]:
-        """What is not acknowledged, and the acknowledged ones made at `since` or later."""
-        rows = await self._database.fetch(_RECENT, list(site_ids), now, since)
+        """The oldest that are not acknowledged, and the newest made at `since` or later."""
+        rows = await self._database.fetch(_RECENT, list(site_ids), now, since, limit)
         return [_due(row, now) for row in rows]
 
     async def named(self, event_ids: Collection[str], *, now: datetime) -> list[DueEvent]:

@@ -27,6 +27,10 @@ OVERLAP = timedelta(seconds=10)
 
 Longer than a transaction takes to commit, and than the clocks of two servers differ.
 """
+WINDOW = 2048
+"""Events of one site that one look reads for streams without consumer: what such a stream can be
+given between two heartbeats. A site's backlog may be far larger, and must not hold up the others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,8 @@ class Delivery:
         fresh = [s for s in self._seats_of(dirty) if s.consumer is None and s.resuming]
         if fresh:
             sites = {seat.site_id for seat in fresh}
-            self._show(await self._events.recent(sites, now=now, since=now - OVERLAP))
+            since = now - OVERLAP
+            self._show(await self._events.recent(sites, now=now, since=since, limit=WINDOW))
             for seat in fresh:
                 seat.resuming = False
         if rung and any(seat.consumer is None for seat in self._seats_of(dirty)):
@@ -191,7 +196,7 @@ class Delivery:
         readers = {seat.site_id for seat in self._all_seats() if seat.consumer is None}
         if readers:
             since = (self._polled_at or now) - OVERLAP
-            self._show(await self._events.recent(readers, now=now, since=since))
+            self._show(await self._events.recent(readers, now=now, since=since, limit=WINDOW))
         await self._lease(self._seats.keys(), now)
         self._polled_at = now
 

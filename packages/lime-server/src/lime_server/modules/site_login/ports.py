@@ -66,11 +66,12 @@ class EventStore(Protocol):
         ...
 
     async def recent(
-        self, site_ids: Collection[str], *, now: datetime, since: datetime
+        self, site_ids: Collection[str], *, now: datetime, since: datetime, limit: int
     ) -> list[DueEvent]:
-        """Every event of these sites that can be sent at `now`, oldest first.
+        """Events of these sites that can be sent at `now`, oldest first. Leases nothing.
 
-        Those not acknowledged, and the acknowledged ones made at `since` or later. Leases nothing.
+        For each site the oldest `limit` of those not acknowledged, and the newest `limit` of those
+        made at `since` or later, acknowledged or not.
         """
         ...
 
