@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -271,6 +272,32 @@ async def test_a_stream_that_has_caught_up_asks_for_what_was_left_behind(deliver
     ids = [await world.approved() for _ in range(BATCH + 3)]
     async with stream(world, SLOW, "worker") as frames:
         assert [(await next_event(frames))[0] for _ in ids] == ids
+
+
+async def test_many_streams_of_a_site_share_a_signature(small_world):
+    world = small_world
+    signed = []
+
+    class Counting:
+        async def sign(self, claims, *, typ):
+            signed.append(claims)
+            return f"passport {len(signed)}"
+
+    world.passports._signer = Counting()
+    now = world.clock.now
+    (due,) = await world.backend.events.named([await world.approved()], now=now())
+    assert {await world.passports.mint(due) for _ in range(1000)} == {"passport 1"}
+    # Not beyond a second, not for another event, and not once the agent stands otherwise.
+    world.clock.advance(1)
+    assert await world.passports.mint(due) == "passport 2"
+    (other,) = await world.backend.events.named([await world.approved()], now=now())
+    assert await world.passports.mint(other) == "passport 3"
+    verified = replace(due, agent=replace(due.agent, kyc_level=2))
+    assert await world.passports.mint(verified) == "passport 4"
+    # A clock that was set back keeps nothing alive.
+    world.clock.advance(-60)
+    assert await world.passports.mint(due) == "passport 5"
+    assert len(world.passports._made) == 1
 
 
 async def test_only_an_approval_by_a_known_agent_has_a_passport(world):

@@ -1,7 +1,8 @@
-"""Passports for sites, made when they are sent and never kept."""
+"""Passports for sites, made when they are sent and never stored."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from lime_server.core.agents import Agent
 from lime_server.core.clock import Clock
 from lime_server.core.passport import PassportContext, PassportType
 from lime_server.core.ports import PassportSigner
@@ -11,7 +12,7 @@ from lime_server.modules.site_login.ports import EventStore
 AUDIENCE = "lime-site-login"
 PASSPORT_VERSION = 1
 _STALE = timedelta(seconds=1)
-"""How old a look at everyone's standing may be when a passport is signed on the strength of it."""
+"""How old a look at everyone's standing may be when a passport is sent on the strength of it."""
 
 
 class Passports:
@@ -32,6 +33,7 @@ class Passports:
         self._clock = clock
         self._issuer = issuer
         self._lifetime = lifetime
+        self._made: dict[tuple[str, Agent], tuple[datetime, str]] = {}
 
     async def refreshed(self, due: DueEvent) -> DueEvent | None:
         """`due` if it can be sent now, looked at again if it waited; None if it is held back."""
@@ -51,17 +53,26 @@ class Passports:
         return None
 
     async def mint(self, due: DueEvent) -> str:
-        """A fresh passport for an approval that `refreshed` let through."""
+        """A fresh passport for an approval that `refreshed` let through.
+
+        One signature serves everyone who is sent this event within a second, for as long as nothing
+        about the agent changed: with a thousand streams, a site could otherwise keep a server busy.
+        """
         event, agent = due.event, due.agent
         if agent is None:
             raise ValueError("only an approval by a known agent has a passport")
+        now = self._clock.now()
+        while self._made and not _is_new(next(iter(self._made.values()))[0], now):
+            del self._made[next(iter(self._made))]
+        if (made := self._made.get((event.event_id, agent))) and _is_new(made[0], now):
+            return made[1]
         context = PassportContext(
             type=PassportType.LOGIN,
             issuer=self._issuer,
             audience=AUDIENCE,
             agent=agent,
             passport_id=event.event_id,
-            issued_at=self._clock.now(),
+            issued_at=now,
             lifetime=self._lifetime,
         ).adding(
             request_id=event.request_id,
@@ -71,4 +82,11 @@ class Passports:
             azp=event.site_id,
             kyc_level=agent.kyc_level,
         )
-        return await self._signer.sign(context.claims(), typ=context.type)
+        passport = await self._signer.sign(context.claims(), typ=context.type)
+        self._made[event.event_id, agent] = now, passport
+        return passport
+
+
+def _is_new(made_at: datetime, now: datetime) -> bool:
+    # What was made in the future is not: the clock was set back.
+    return timedelta(0) <= now - made_at < _STALE
