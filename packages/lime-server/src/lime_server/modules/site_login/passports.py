@@ -12,7 +12,7 @@ from lime_server.modules.site_login.ports import EventStore
 AUDIENCE = "lime-site-login"
 PASSPORT_VERSION = 1
 _STALE = timedelta(seconds=1)
-"""How old a look at everyone's standing may be when a passport is sent on the strength of it."""
+"""How old a look at everyone's standing may be when a passport is signed on the strength of it."""
 
 
 class Passports:
@@ -55,7 +55,7 @@ class Passports:
     async def mint(self, due: DueEvent) -> str:
         """A fresh passport for an approval that `refreshed` let through.
 
-        One signature serves everyone who is sent this event within a second, for as long as nothing
+        One signature serves everyone who is sent this event in the same second, for as long as nothing
         about the agent changed: with a thousand streams, a site could otherwise keep a server busy.
         """
         event, agent = due.event, due.agent
@@ -88,5 +88,5 @@ class Passports:
 
 
 def _is_new(made_at: datetime, now: datetime) -> bool:
-    # What was made in the future is not: the clock was set back.
-    return timedelta(0) <= now - made_at < _STALE
+    # Passports count whole seconds: within one, another signature would give the same bytes.
+    return int(made_at.timestamp()) == int(now.timestamp())
