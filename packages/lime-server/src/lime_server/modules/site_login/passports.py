@@ -55,8 +55,9 @@ class Passports:
     async def mint(self, due: DueEvent) -> str:
         """A fresh passport for an approval that `refreshed` let through.
 
-        One signature serves everyone who is sent this event in the same second, for as long as nothing
-        about the agent changed: with a thousand streams, a site could otherwise keep a server busy.
+        One signature serves everyone who is sent this event in the same second, for as long as
+        nothing about the agent changed: with a thousand streams, a site could otherwise keep a
+        server busy.
         """
         event, agent = due.event, due.agent
         if agent is None:
