@@ -124,6 +124,26 @@ async def test_cookies_are_out_of_reach_for_others(
     assert ("secure" in attributes) is secure
 
 
+@pytest.mark.parametrize(
+    ("base_url", "secure", "name"),
+    [
+        # A proxy that puts its own address into `Host`.
+        ("http://127.0.0.1:8000", True, "__Host-lime_login"),
+        ("http://lab.example", False, "lime_login"),
+    ],
+)
+async def test_an_application_may_say_how_safe_its_cookies_are(
+    client: LimeSite, base_url: str, secure: bool, name: str
+) -> None:
+    app = FastAPI()
+    app.include_router(login_router(client, secret=SECRET, secure=secure))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url=base_url) as visitor:
+        cookie = (await visitor.post("/login/start")).headers["set-cookie"]
+    assert cookie.startswith(f"{name}=")
+    assert ("; secure" in cookie.lower()) is secure
+
+
 async def test_cookies_end_with_their_time(browser: Browser, fake: FakeLime, clock: Any) -> None:
     visitor = browser()
     fake.approve(await _start(visitor))

@@ -78,6 +78,7 @@ def login_router(
     secret: str,
     prefix: str = "/login",
     session_seconds: int = SESSION_SECONDS,
+    secure: bool | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> "LoginRouter":
     """Return a router with `POST /start`, `GET /status`, `GET /events` and `POST /logout`.
@@ -87,6 +88,9 @@ def login_router(
         secret: signs the cookies; at least 32 characters, the same for all workers.
         prefix: where the routes are.
         session_seconds: how long a session lasts.
+        secure: whether cookies are `Secure` and have the `__Host-` prefix. By default they are,
+            unless the request is for plain http on a loopback host. Say `True` behind a proxy
+            that puts its own loopback address into `Host`.
         wall_clock: Unix seconds.
 
     Raises:
@@ -95,7 +99,10 @@ def login_router(
     pending = SignedValue(secret, kind="pending", max_age=PENDING_SECONDS, wall_clock=wall_clock)
     session = SignedValue(secret, kind="session", max_age=session_seconds, wall_clock=wall_clock)
     return LoginRouter(
-        site, _Cookie("lime_login", pending), _Cookie("lime_session", session), prefix
+        site,
+        _Cookie("lime_login", pending, secure=secure),
+        _Cookie("lime_session", session, secure=secure),
+        prefix,
     )
 
 
@@ -211,9 +218,10 @@ class LoginRouter(APIRouter):
 class _Cookie:
     """A signed cookie that scripts cannot read and other sites cannot send along."""
 
-    def __init__(self, name: str, signed: SignedValue) -> None:
+    def __init__(self, name: str, signed: SignedValue, *, secure: bool | None) -> None:
         self._name = name
         self._signed = signed
+        self._secure = secure
 
     def read(self, request: Request) -> Any:
         return self._signed.load(request.cookies.get(self._name_for(request)))
@@ -230,14 +238,17 @@ class _Cookie:
             text,
             max_age=max_age,
             path="/",
-            secure=not _is_loopback(request),
+            secure=self._is_secure(request),
             httponly=True,
             samesite="lax",
         )
 
     def _name_for(self, request: Request) -> str:
         # The prefix makes browsers refuse the cookie from a subdomain or over plain http.
-        return self._name if _is_loopback(request) else f"__Host-{self._name}"
+        return f"__Host-{self._name}" if self._is_secure(request) else self._name
+
+    def _is_secure(self, request: Request) -> bool:
+        return not _is_loopback(request) if self._secure is None else self._secure
 
 
 def _is_loopback(request: Request) -> bool:
