@@ -112,7 +112,7 @@ def contract(session: nox.Session) -> None:
     session.run("pytest", "tests/contract", *session.posargs)
 
 
-@nox.session(name="wild-clients", venv_backend="virtualenv")
+@nox.session(name="wild-clients", venv_backend="venv")
 def wild_clients(session: nox.Session) -> None:
     """The SDKs published before this repository, unchanged, against our server."""
     session.install("--require-hashes", "-r", "requirements/wild-clients.txt")

@@ -6,7 +6,12 @@ import asyncpg
 import pytest
 
 from lime_server.core.errors import Unavailable
-from lime_server.infrastructure.postgres.pool import Database, _close, open_database
+from lime_server.infrastructure.postgres.pool import (
+    Database,
+    _close,
+    failures_as_unavailable,
+    open_database,
+)
 
 ID = "0190a2b4-0000-7000-8000-000000000000"
 
@@ -64,6 +69,11 @@ async def test_a_severed_connection_is_replaced(postgres_url, database):
     # The one that was cut may be handed out once more before that is noticed.
     answers = [await database.ready() for _ in range(3)]
     assert answers[-1]
+
+
+def test_a_connection_that_was_ended_while_idle_is_unavailable():
+    with pytest.raises(Unavailable), failures_as_unavailable():
+        raise asyncpg.InternalClientError("another operation is in progress")
 
 
 async def test_a_closed_pool_is_unavailable(postgres_url):

@@ -24,6 +24,9 @@ RETRY_AFTER = 1
 _AWAY = (
     OSError,  # includes TimeoutError: nobody there, or no answer in time
     asyncpg.InterfaceError,  # the connection or the pool is closed
+    # asyncpg's word for a connection that the engine ended while nobody used it, in the moment
+    # before the socket says so.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,  # connections, memory, disk
     asyncpg.OperatorInterventionError,  # shutdown, recovery, a cancelled statement
