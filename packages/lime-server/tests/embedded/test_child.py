@@ -105,8 +105,13 @@ def test_a_guard_leaves_root_too_and_asks_the_kernel_for_nothing_else(monkeypatc
 def parent():
     """The two ends of the pipe that a guard watches: what it reads, and what its parent holds."""
     reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as watched, os.fdopen(writing, "wb") as held:
-        yield watched.fileno(), held
+    with os.fdopen(reading, "rb") as watched:
+        with os.fdopen(writing, "wb") as held:
+            yield watched.fileno(), held
+        # It reads until the end, which has come now; only then may the number be used again.
+        for thread in threading.enumerate():
+            if thread.name == child.WATCHER:
+                thread.join()
 
 
 def test_a_guard_ends_with_its_engine(parent):

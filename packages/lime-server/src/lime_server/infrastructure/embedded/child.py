@@ -74,11 +74,16 @@ def main(arguments: list[str], kernel: Kernel | None = None) -> int:
     return _give_up("exec returned")
 
 
+WATCHER = "parent-watcher"
+"""Name of the thread that waits for the parent's end."""
+
+
 def guard(command: list[str], last_signal: int, *, parent: int) -> int:
     """Run `command` and return its exit code.
 
     Signals are passed on to it, and it gets `last_signal` once the file descriptor
-    `parent` reaches its end.
+    `parent` reaches its end. A thread named `WATCHER` reads it until then, also after the engine
+    has ended: keep it open as long.
     """
     early: list[int] = []
     engine: subprocess.Popen[bytes] | None = None
@@ -96,7 +101,9 @@ def guard(command: list[str], last_signal: int, *, parent: int) -> int:
         )
         for number in early:
             engine.send_signal(number)
-        threading.Thread(target=_at_end_of, args=(parent, engine, last_signal), daemon=True).start()
+        threading.Thread(
+            name=WATCHER, target=_at_end_of, args=(parent, engine, last_signal), daemon=True
+        ).start()
         return engine.wait()
     finally:
         for number, handler in before.items():
