@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Response
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyCookie, APIKeyHeader
 from pydantic import BaseModel, Field, PlainSerializer
 
 from lime_server.core.errors import DomainError
@@ -25,6 +25,18 @@ agent_token = APIKeyHeader(
 )
 site_token = APIKeyHeader(
     name="X-Site-Token", scheme_name="SiteToken", auto_error=False, description="`st_…`"
+)
+session_cookie = APIKeyCookie(
+    name="__Host-lime_session",
+    scheme_name="OwnerSession",
+    auto_error=False,
+    description="An owner's session; `lime_session` where the server is http on loopback.",
+)
+csrf_token = APIKeyHeader(
+    name="X-CSRF-Token",
+    scheme_name="CsrfToken",
+    auto_error=False,
+    description="The value of the `lime_csrf` cookie, with every request that changes something.",
 )
 
 

@@ -59,6 +59,10 @@ class MemoryOwners:
         owners = self._identities.owners.values()
         return next((owner for owner in owners if owner.email == email), None)
 
+    async def by_id(self, owner_id: str) -> Owner | None:
+        """The owner with this id."""
+        return self._identities.owners.get(owner_id)
+
 
 class MemoryAgents:
     """Keeps agents as long as the process lives."""

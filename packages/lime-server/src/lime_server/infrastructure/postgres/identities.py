@@ -10,6 +10,9 @@ from lime_server.foundation.owners import Owner
 from lime_server.foundation.sites import Site
 from lime_server.infrastructure.postgres.pool import Database
 
+OWNER_COLUMNS = """
+    o.owner_id, o.email, o.kyc_level, o.suspended, o.created_at, o.operator, o.email_verified
+"""
 AGENT_COLUMNS = """
     a.agent_id, a.owner_id, a.display_name, a.description, a.avatar_url, a.active, a.created_at,
     ao.suspended AS owner_suspended, ao.kyc_level
@@ -22,6 +25,8 @@ SITE_COLUMNS = """
 SITE_TABLES = "foundation.sites s JOIN foundation.owners so ON so.owner_id = s.owner_id"
 
 # The pieces above are constants of this module, which is what makes composing them safe.
+_OWNER_BY_EMAIL = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.email = $1"  # noqa: S608 - constants
+_OWNER_BY_ID = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.owner_id = $1"  # noqa: S608 - constants
 _AGENT_BY_TOKEN = f"""
     SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} JOIN core.agent_tokens t ON t.agent_id = a.agent_id
     WHERE t.token_hash = $1
@@ -70,24 +75,27 @@ class PostgresOwners:
         """Keep a new owner. Raises `core.errors.Conflict` if the address is taken."""
         try:
             await self._database.execute(
-                "INSERT INTO foundation.owners (owner_id, email, kyc_level, suspended, created_at) "
-                "VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO foundation.owners (owner_id, email, kyc_level, suspended, created_at, "
+                "operator, email_verified) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 owner.owner_id,
                 owner.email,
                 owner.kyc_level,
                 owner.suspended,
                 owner.created_at,
+                owner.operator,
+                owner.email_verified,
             )
         except asyncpg.UniqueViolationError as error:
             raise Conflict("There is an owner with this address.") from error
 
     async def by_email(self, email: str) -> Owner | None:
         """The owner with this address, in lower case."""
-        row = await self._database.fetchrow(
-            "SELECT owner_id, email, kyc_level, suspended, created_at "
-            "FROM foundation.owners WHERE email = $1",
-            email,
-        )
+        row = await self._database.fetchrow(_OWNER_BY_EMAIL, email)
+        return None if row is None else Owner(**row)
+
+    async def by_id(self, owner_id: str) -> Owner | None:
+        """The owner with this id."""
+        row = await self._database.fetchrow(_OWNER_BY_ID, owner_id)
         return None if row is None else Owner(**row)
 
 
