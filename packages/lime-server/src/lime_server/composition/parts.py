@@ -12,7 +12,15 @@ from lime_server.core.agents import Agents
 from lime_server.core.clock import Clock, SystemClock
 from lime_server.core.keyring import KeyRing, Keys
 from lime_server.core.keys import Rules as KeyRules
-from lime_server.core.ports import PassportSigner, PowCheck, Probe, TokenHash, Wakeup
+from lime_server.core.ports import (
+    PassportSigner,
+    PowCheck,
+    Probe,
+    TokenHash,
+    Transactions,
+    Wakeup,
+)
+from lime_server.foundation.audit import Audit
 from lime_server.foundation.owners import Owners
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
@@ -20,6 +28,7 @@ from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
+from lime_server.infrastructure.postgres.audit import PostgresAudit
 from lime_server.infrastructure.postgres.events import PostgresEvents
 from lime_server.infrastructure.postgres.identities import (
     PostgresAgents,
@@ -49,6 +58,8 @@ class Parts:
 
     settings: Settings
     clock: Clock
+    transactions: Transactions
+    audit: Audit
     owners: Owners
     agents: Agents
     sites: Sites
@@ -116,6 +127,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
             settings=settings,
             clock=clock,
+            transactions=database,
+            audit=Audit(
+                PostgresAudit(database), transactions=database, seals=secrets.audit, clock=clock
+            ),
             owners=Owners(PostgresOwners(database), clock),
             agents=Agents(PostgresAgents(database), secrets.tokens, clock),
             sites=Sites(site_store, secrets.tokens, clock),

@@ -7,6 +7,7 @@ from typing import Protocol
 from lime_server.core.clock import Clock
 from lime_server.core.errors import (
     AgentInactive,
+    AgentSuspended,
     AgentUserSuspended,
     AuthUnavailable,
     InvalidAgentToken,
@@ -33,15 +34,24 @@ class Agent:
     created_at: datetime
     owner_suspended: bool
     kyc_level: int
+    suspended: bool
+    """By an operator: the owner's own switch, `active`, does not lift it."""
+
+    @property
+    def in_good_standing(self) -> bool:
+        """Whether this agent may act, and have passports."""
+        return self.active and not self.suspended and not self.owner_suspended
 
     def require_good_standing(self) -> None:
         """Return if this agent may act.
 
-        Raises AgentUserSuspended or AgentInactive, the former first: a suspension outranks the
-        owner's own switch.
+        Raises AgentUserSuspended, AgentSuspended or AgentInactive, in this order: a suspension
+        outranks the owner's own switch.
         """
         if self.owner_suspended:
             raise AgentUserSuspended
+        if self.suspended:
+            raise AgentSuspended
         if not self.active:
             raise AgentInactive
 
@@ -97,6 +107,7 @@ class Agents:
             created_at=now,
             owner_suspended=False,
             kyc_level=0,
+            suspended=False,
         )
         token = Token.new(TokenKind.AGENT)
         await self._store.add(agent, self._tokens.hash(token.text))

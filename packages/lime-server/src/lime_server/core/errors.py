@@ -19,6 +19,7 @@
     │   └── InvalidCredentials     401  INVALID_CREDENTIALS
     ├── Forbidden                  403  FORBIDDEN
     │   ├── AgentInactive          403  AGENT_INACTIVE
+    │   │   └── AgentSuspended     403  AGENT_INACTIVE
     │   ├── AgentUserSuspended     403  AGENT_USER_SUSPENDED
     │   ├── SiteSuspended          403  SITE_SUSPENDED
     │   ├── OwnerSuspended         403  OWNER_SUSPENDED
@@ -184,6 +185,12 @@ class AgentInactive(Forbidden):
 
     code = "AGENT_INACTIVE"
     default_message = "This agent is switched off."
+
+
+class AgentSuspended(AgentInactive):
+    """An operator suspended this one agent. The wire has one code for both switches (section 2)."""
+
+    default_message = "This agent is suspended. Its owner can ask the operator why."
 
 
 class AgentUserSuspended(Forbidden):

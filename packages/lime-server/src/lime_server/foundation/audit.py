@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -205,26 +205,24 @@ class Audit:
         head = await self._store.head(owner_id)
         # 2. The entry, told apart by everything it says and by what came before.
         now, origin = self._clock.now(), current_origin()
-        facts = {
-            "entry_id": new_id(now),
-            "owner_id": owner_id,
-            "sequence": head.sequence + 1,
-            "at": now,
-            "actor": actor,
-            "action": action,
-            "target": target,
-            "request_id": origin.request_id,
-            "address": origin.address,
+        unhashed = Entry(
+            entry_id=new_id(now),
+            owner_id=owner_id,
+            sequence=head.sequence + 1,
+            at=now,
+            actor=actor,
+            action=action,
+            target=target,
+            request_id=origin.request_id,
+            address=origin.address,
             # Through JSON and back: it must be read as it was hashed.
-            "detail": json.loads(canonical(dict(detail))),
-            "previous": head.hash,
-        }
-        unhashed = Entry(**facts)  # type: ignore[arg-type]  # every field has its type above
-        digest = unhashed.digest()
-        entry = Entry(**facts, hash=digest)  # type: ignore[arg-type]  # as above
+            detail=json.loads(canonical(dict(detail))),
+            previous=head.hash,
+        )
+        entry = replace(unhashed, hash=unhashed.digest())
         # 3. Both, or neither.
-        seal = self._seal(owner_id, entry.sequence, digest)
-        await self._store.append(entry, Head(owner_id, entry.sequence, digest, seal))
+        seal = self._seal(owner_id, entry.sequence, entry.hash)
+        await self._store.append(entry, Head(owner_id, entry.sequence, entry.hash, seal))
 
     async def page(self, owner_id: str, *, before: int | None = None, limit: int) -> list[Entry]:
         """At most `limit` entries of this owner's chain, newest first, older than `before`."""

@@ -26,6 +26,10 @@ class Secrets:
     """Seals private signing keys; the context is their kid."""
     answers: lime_jwt.KeyEncryptionKey
     """Seals remembered answers, which may hold a token that was shown once."""
+    documents: lime_jwt.KeyEncryptionKey
+    """Seals the documents that owners prove themselves with."""
+    audit: lime_jwt.TokenHasher
+    """Seals the heads of the audit log's chains."""
 
     @classmethod
     def derived_from(cls, master: bytes) -> "Secrets":
@@ -38,6 +42,8 @@ class Secrets:
             tokens=lime_jwt.TokenHasher(derive(master, "lime:token-hash:v1")),
             keys=lime_jwt.KeyEncryptionKey(derive(master, "lime:signing-keys:v1")),
             answers=lime_jwt.KeyEncryptionKey(derive(master, "lime:idempotency:v1")),
+            documents=lime_jwt.KeyEncryptionKey(derive(master, "lime:kyc-documents:v1")),
+            audit=lime_jwt.TokenHasher(derive(master, "lime:audit-log:v1")),
         )
 
 

@@ -18,7 +18,8 @@ _COLUMNS = """
     e.acknowledged_at,
     s.suspended OR so.suspended AS site_suspended,
     a.owner_id AS agent_owner_id, a.display_name, a.description, a.avatar_url, a.active,
-    a.created_at AS agent_created_at, ao.suspended AS owner_suspended, ao.kyc_level
+    a.created_at AS agent_created_at, ao.suspended AS owner_suspended, ao.kyc_level,
+    a.suspended AS agent_suspended
 """
 _STANDING = """
     JOIN foundation.sites s ON s.site_id = e.site_id
@@ -174,4 +175,5 @@ def _agent(row: asyncpg.Record) -> Agent:
         created_at=row["agent_created_at"],
         owner_suspended=row["owner_suspended"],
         kyc_level=row["kyc_level"],
+        suspended=row["agent_suspended"],
     )

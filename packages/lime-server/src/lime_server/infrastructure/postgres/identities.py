@@ -15,7 +15,7 @@ OWNER_COLUMNS = """
 """
 AGENT_COLUMNS = """
     a.agent_id, a.owner_id, a.display_name, a.description, a.avatar_url, a.active, a.created_at,
-    ao.suspended AS owner_suspended, ao.kyc_level
+    ao.suspended AS owner_suspended, ao.kyc_level, a.suspended
 """
 AGENT_TABLES = "core.agents a JOIN foundation.owners ao ON ao.owner_id = a.owner_id"
 SITE_COLUMNS = """

@@ -75,4 +75,5 @@ def install(app: FastAPI, edge: Edge) -> None:
         monotonic=edge.monotonic,
         secure=edge.secure,
         access_log=edge.access_log,
+        trusted_proxies=edge.limits.trusted_proxies,
     )
