@@ -9,7 +9,9 @@
     │   ├── WeakPassword           400  WEAK_PASSWORD
     │   ├── InvalidCode            400  INVALID_CODE
     │   ├── InvalidPasskey         400  INVALID_PASSKEY
-    │   └── CaptchaFailed          400  CAPTCHA_FAILED
+    │   ├── CaptchaFailed          400  CAPTCHA_FAILED
+    │   ├── RedirectUriNotListed   400  REDIRECT_URI_NOT_LISTED
+    │   └── BindingCodeInvalid     400  BINDING_CODE_INVALID
     ├── Unauthenticated            401  UNAUTHENTICATED
     │   ├── MissingAgentToken      401  MISSING_AGENT_TOKEN
     │   ├── InvalidAgentToken      401  INVALID_AGENT_TOKEN
@@ -26,7 +28,8 @@
     │   ├── CsrfFailed             403  CSRF_FAILED
     │   └── StepUpRequired         403  STEP_UP_REQUIRED
     ├── NotFound                   404  NOT_FOUND
-    │   └── SiteLoginRequestNotFound  404  SITE_LOGIN_REQUEST_NOT_FOUND
+    │   ├── SiteLoginRequestNotFound  404  SITE_LOGIN_REQUEST_NOT_FOUND
+    │   └── BindingNotFound        404  BINDING_NOT_FOUND
     ├── RequestTooSlow             408  REQUEST_TIMEOUT
     ├── Conflict                   409  CONFLICT
     │   ├── IdempotencyKeyReused   409  IDEMPOTENCY_KEY_REUSED
@@ -120,6 +123,20 @@ class CaptchaFailed(InvalidInput):
 
     code = "CAPTCHA_FAILED"
     default_message = "Solve the check for robots first."
+
+
+class RedirectUriNotListed(InvalidInput):
+    """A binding request whose redirect URI is not on the site's list, to the letter."""
+
+    code = "REDIRECT_URI_NOT_LISTED"
+    default_message = "redirect_uri is not on this site's list of redirect URIs."
+
+
+class BindingCodeInvalid(InvalidInput):
+    """A binding code that is unknown, spent, too old, another site's, or another browser's."""
+
+    code = "BINDING_CODE_INVALID"
+    default_message = "The binding code cannot be exchanged (any more)."
 
 
 class Unauthenticated(DomainError):
@@ -241,6 +258,13 @@ class SiteLoginRequestNotFound(NotFound):
 
     code = "SITE_LOGIN_REQUEST_NOT_FOUND"
     default_message = "There is no such login request, or it can no longer be used."
+
+
+class BindingNotFound(NotFound):
+    """No such binding, or no longer, or not for this caller."""
+
+    code = "BINDING_NOT_FOUND"
+    default_message = "There is no such binding, or it can no longer be used."
 
 
 class Conflict(DomainError):

@@ -15,6 +15,8 @@ class TokenKind(StrEnum):
     """An owner's session, in a cookie."""
     TICKET = "tk_"
     """A step of a sign-in or registration that is not complete."""
+    BINDING_CODE = "bc_"
+    """A binding that its human approved, on its way to the site."""
 
 
 _SECRET_BYTES = 32  # 256 bits (protocol section 2), 43 characters of base64url
