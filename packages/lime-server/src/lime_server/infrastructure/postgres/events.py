@@ -16,7 +16,7 @@ from lime_server.modules.site_login.model import DueEvent, Event, EventKind
 _COLUMNS = """
     e.event_id, e.site_id, e.kind, e.agent_id, e.redirect_url, e.created_at, e.deliver_until,
     e.acknowledged_at,
-    s.suspended OR so.suspended AS site_suspended,
+    s.suspended OR so.suspended OR NOT s.active AS site_suspended,
     a.owner_id AS agent_owner_id, a.display_name, a.description, a.avatar_url, a.active,
     a.created_at AS agent_created_at, ao.suspended AS owner_suspended, ao.kyc_level,
     a.suspended AS agent_suspended
