@@ -53,19 +53,14 @@ class BindingStore(Protocol):
         ...
 
 
-class AgentLookup(Protocol):
-    """Finds agents with the standing they have now."""
-
-    async def by_id(self, agent_id: str) -> Agent | None:
-        """The agent with this id, a UUID. Raises `core.errors.Unavailable`."""
-        ...
-
-
 class OwnedAgents(Protocol):
     """Finds agents for their owner."""
 
     async def owned_by(self, owner_id: str, agent_id: str) -> Agent:
-        """This owner's agent. Raises `core.errors.NotFound` for any other."""
+        """This owner's agent with the standing it has now.
+
+        Raises `core.errors.NotFound` for any other, and for what is no id.
+        """
         ...
 
 

@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 from lime_server.core.agents import Agent
 from lime_server.core.clock import Clock
 from lime_server.core.errors import (
-    AgentInactive,
-    AgentUserSuspended,
     BindingCodeInvalid,
     BindingNotFound,
+    Forbidden,
     InvalidInput,
+    NotFound,
     RedirectUriNotListed,
 )
 from lime_server.core.ids import new_id, parse_id
@@ -29,7 +29,6 @@ from lime_server.foundation.sites import Site
 from lime_server.modules.binding.model import Binding, KnownBinding, Side, State
 from lime_server.modules.binding.passports import BindingPassports
 from lime_server.modules.binding.ports import (
-    AgentLookup,
     BindingStore,
     OwnedAgents,
     RedirectUris,
@@ -96,8 +95,7 @@ class Bindings:
         self,
         *,
         store: BindingStore,
-        agents: AgentLookup,
-        owned_agents: OwnedAgents,
+        agents: OwnedAgents,
         redirect_uris: RedirectUris,
         standing: SiteStanding,
         tokens: TokenHash,
@@ -111,7 +109,6 @@ class Bindings:
         """Put the parts together; nothing happens yet."""
         self._store = store
         self._agents = agents
-        self._owned_agents = owned_agents
         self._redirect_uris = redirect_uris
         self._standing = standing
         self._tokens = tokens
@@ -172,7 +169,7 @@ class Bindings:
         # 1. Read it as it stands now, so that an expired request cannot be approved.
         old = (await self.look(unverified_id)).binding
         # 2. Is it this owner's agent, and may it act?
-        agent = await self._owned_agents.owned_by(owner_id, unverified_agent_id)
+        agent = await self._agents.owned_by(owner_id, unverified_agent_id)
         agent.require_good_standing()
         # 3. Decide, in memory. Only the code's hash is kept.
         now = self._clock.now()
@@ -308,12 +305,10 @@ class Bindings:
         return bool(await self._standing.suspended([known.binding.site_id]))
 
     async def _agent_of(self, binding: Binding) -> Agent:
-        agent = await self._agents.by_id(str(binding.agent_id))
-        if agent is None or agent.owner_id != binding.owner_id:
-            raise _refused_code("the agent is gone")
         try:
+            agent = await self._agents.owned_by(str(binding.owner_id), str(binding.agent_id))
             agent.require_good_standing()
-        except (AgentInactive, AgentUserSuspended) as error:
+        except (NotFound, Forbidden) as error:
             # What is the matter with it is between its owner and us.
             raise _refused_code(f"the agent may not act: {error.code}") from None
         return agent
