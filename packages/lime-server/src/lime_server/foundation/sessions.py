@@ -10,6 +10,7 @@ from typing import Protocol
 from lime_server.core.clock import Clock
 from lime_server.core.errors import NotFound, NotSignedIn
 from lime_server.core.ids import new_id, parse_id
+from lime_server.core.origin import current_origin
 from lime_server.core.ports import TokenHash
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.foundation.owners import Owner
@@ -18,8 +19,6 @@ SEEN_EVERY = timedelta(seconds=60)
 """How exact `last_seen_at` is: a write for every request would cost more than it tells."""
 FRESH_FOR = timedelta(minutes=10)
 """How long a proof of password or second factor opens what needs a step-up."""
-LONGEST_AGENT = 256
-"""Characters kept of a browser's `User-Agent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +117,11 @@ class Sessions:
         self._clock = clock
         self.rules = rules
 
-    async def begin(self, owner: Owner, *, address: str, user_agent: str) -> SignedIn:
+    async def begin(self, owner: Owner) -> SignedIn:
         """A new session of somebody who has just proven who they are."""
-        now = self._clock.now()
-        session = Session(
-            new_id(now), owner, now, now, now, address, _printable(user_agent)[:LONGEST_AGENT]
-        )
+        now, origin = self._clock.now(), current_origin()
+        agent = _printable(origin.user_agent or "")
+        session = Session(new_id(now), owner, now, now, now, origin.address or "", agent)
         token = Token.new(TokenKind.SESSION)
         await self._store.add(session, self._tokens.hash(token.text))
         return SignedIn(session, token, self.csrf_of(token.text))
