@@ -239,6 +239,19 @@ class Settings(BaseSettings):
         description="Seconds that running requests get to finish at shutdown; streams end at once.",
     )
 
+    # Who owners are
+    kyc_provider: Literal["manual", "scripted"] = Field(
+        "manual",
+        description="Who finds out who an owner is: `manual`, operators review documents; "
+        "`scripted`, signed webhooks decide, for tests and rehearsals.",
+    )
+    kyc_webhook_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What the webhooks of `scripted` are signed with, shared with whoever sends "
+        "them. At least 32 characters.",
+    )
+
     # Signing keys (protocol section 10)
     key_bits: Literal[2048, 3072, 4096] = Field(2048, description="Size of new RSA keys, in bits.")
     key_publish_before: Seconds = Field(
@@ -309,6 +322,14 @@ class Settings(BaseSettings):
     def _one_master_key(self) -> "Settings":
         if (self.master_key is None) == (self.master_key_file is None):
             raise ValueError("set one of LIME_MASTER_KEY and LIME_MASTER_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> "Settings":
+        if (self.kyc_provider == "scripted") != (self.kyc_webhook_secret is not None):
+            raise ValueError(
+                "LIME_KYC_WEBHOOK_SECRET goes with LIME_KYC_PROVIDER=scripted, and only with it"
+            )
         return self
 
     @model_validator(mode="after")

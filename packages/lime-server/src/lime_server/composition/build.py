@@ -16,6 +16,8 @@ from lime_server.composition.parts import Background, Parts
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
+from lime_server.modules.kyc.routes import CASES as KYC_CASES
+from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
 from lime_server.modules.site_login.passports import Passports
 from lime_server.modules.site_login.routes import SiteLoginParts
@@ -29,6 +31,8 @@ log = getLogger(__name__)
 
 _ANSWERS_SWEPT_EVERY = 60.0
 """Seconds; what has expired is not given out any more in any case."""
+_KYC_SWEPT_EVERY = 600.0
+"""Seconds; a case expires by itself, and documents are kept for weeks."""
 
 
 def build(parts: Parts) -> FastAPI:
@@ -61,6 +65,7 @@ def build(parts: Parts) -> FastAPI:
                 partial(
                     _every, _ANSWERS_SWEPT_EVERY, lambda: parts.answers.sweep(parts.clock.now())
                 ),
+                partial(_every, _KYC_SWEPT_EVERY, parts.kyc.sweep),
                 partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
             ]
         ),
@@ -139,6 +144,9 @@ def _edge(parts: Parts) -> Edge:
         secure=settings.public_url.is_secure,
         access_log=settings.access_log,
         max_body_bytes=settings.max_body_bytes,
+        large_bodies={
+            ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
+        },
         body_timeout=settings.body_timeout,
         idempotency_window=_seconds(settings.idempotency_window),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import lime_jwt
+from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
 from lime_server.core.clock import Clock, SystemClock
 from lime_server.core.keyring import KeyRing, Keys
@@ -21,6 +22,8 @@ from lime_server.core.ports import (
     Wakeup,
 )
 from lime_server.foundation.audit import Audit
+from lime_server.foundation.kyc import Kyc
+from lime_server.foundation.operators import Operators
 from lime_server.foundation.owners import Owners
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
@@ -28,7 +31,6 @@ from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
-from lime_server.infrastructure.postgres.audit import PostgresAudit
 from lime_server.infrastructure.postgres.events import PostgresEvents
 from lime_server.infrastructure.postgres.identities import (
     PostgresAgents,
@@ -60,6 +62,8 @@ class Parts:
     clock: Clock
     transactions: Transactions
     audit: Audit
+    operators: Operators
+    kyc: Kyc
     owners: Owners
     agents: Agents
     sites: Sites
@@ -124,14 +128,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         )
         await ring.open()
         site_store = PostgresSites(database)
+        owners = Owners(PostgresOwners(database), clock)
+        trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
         yield Parts(
             settings=settings,
             clock=clock,
             transactions=database,
-            audit=Audit(
-                PostgresAudit(database), transactions=database, seals=secrets.audit, clock=clock
-            ),
-            owners=Owners(PostgresOwners(database), clock),
+            audit=trust.audit,
+            operators=trust.operators,
+            kyc=trust.kyc,
+            owners=owners,
             agents=Agents(PostgresAgents(database), secrets.tokens, clock),
             sites=Sites(site_store, secrets.tokens, clock),
             standing=site_store,

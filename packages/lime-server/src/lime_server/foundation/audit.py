@@ -214,7 +214,8 @@ class Audit:
             action=action,
             target=target,
             request_id=origin.request_id,
-            address=origin.address,
+            # Where an operator sits is nobody's business but the office's.
+            address=None if actor.kind == "operator" and actor.id != owner_id else origin.address,
             # Through JSON and back: it must be read as it was hashed.
             detail=json.loads(canonical(dict(detail))),
             previous=head.hash,

@@ -41,6 +41,8 @@ class Edge:
     """Whether the public URL is https."""
     access_log: bool = True
     max_body_bytes: int = 65536
+    large_bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Methods and paths that take more, and how many bytes."""
     body_timeout: float = 10.0
     """Seconds."""
     idempotency_window: timedelta = timedelta(hours=24)
@@ -64,7 +66,12 @@ def install(app: FastAPI, edge: Edge) -> None:
         new_owner=lambda: str(uuid.uuid4()),
         window=edge.idempotency_window,
     )
-    app.add_middleware(Bodies, max_bytes=edge.max_body_bytes, timeout=edge.body_timeout)
+    app.add_middleware(
+        Bodies,
+        max_bytes=edge.max_body_bytes,
+        timeout=edge.body_timeout,
+        large=edge.large_bodies,
+    )
     app.add_middleware(
         Limits, counter=edge.counter, limits=edge.limits, tokens=edge.tokens, metrics=edge.metrics
     )
