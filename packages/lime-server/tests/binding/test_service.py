@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from lime_server.core.errors import (
     RedirectUriNotListed,
     Unavailable,
 )
+from lime_server.modules.binding import service
 from lime_server.modules.binding.model import Side, State
 from lime_server.modules.binding.service import Claim, Wish, challenge_of
 
@@ -429,6 +432,55 @@ async def test_what_was_not_made_cannot_be_ended(world):
             await world.bindings.end_by_owner(world.ada, binding_id)
 
 
+def overtaken(world, monkeypatch, meanwhile):
+    """Let `meanwhile` happen between the next reading and its writing."""
+    patient = world.bindings._transactions
+
+    @asynccontextmanager
+    async def transaction():
+        monkeypatch.setattr(world.bindings, "_transactions", patient)
+        await meanwhile()
+        async with patient.transaction():
+            yield
+
+    late = SimpleNamespace(transaction=transaction)
+    monkeypatch.setattr(world.bindings, "_transactions", late)
+
+
+async def test_a_faster_answer_counts(small_world, monkeypatch):
+    world = small_world
+    binding_id = await world.asked()
+    overtaken(world, monkeypatch, lambda: world.bindings.refuse(world.bob, binding_id))
+    with pytest.raises(BindingNotFound):
+        await world.bindings.approve(world.ada, binding_id, world.agent.agent_id)
+    assert await world.actions(world.ada) == []
+
+
+async def test_a_faster_exchange_spends_the_code(small_world, caplog, monkeypatch):
+    world = small_world
+    claim = Claim(code=await world.approved())
+    overtaken(world, monkeypatch, lambda: world.bindings.exchange(world.site, claim))
+    assert await reason(world, caplog, claim.code) == "spent meanwhile"
+
+
+async def test_a_faster_end_stays_on_record(small_world, monkeypatch):
+    world = small_world
+    binding_id = await world.made()
+    overtaken(world, monkeypatch, lambda: world.bindings.end_by_site(world.site, binding_id))
+    ended = await world.bindings.end_by_owner(world.ada, binding_id)
+    assert ended.binding.ended_by is Side.SITE
+    assert (await world.actions(world.ada))[-1] == ("binding.ended", "site", binding_id)
+
+
+async def test_a_state_is_left_once(world):
+    binding_id = await world.asked()
+    old = (await world.bindings.look(binding_id)).binding
+    now = world.clock.now()
+    assert await world.backend.bindings.replace(old, old.refused_by(world.ada, now))
+    assert not await world.backend.bindings.replace(old, old.refused_by(world.bob, now))
+    assert (await world.backend.bindings.find(binding_id)).binding.owner_id == world.ada
+
+
 async def test_both_sides_end_at_once_and_one_is_on_record(world):
     binding_id = await world.made()
     one, other = await asyncio.gather(
@@ -439,7 +491,8 @@ async def test_both_sides_end_at_once_and_one_is_on_record(world):
     assert [action for action, _, _ in await world.actions(world.ada)].count("binding.ended") == 1
 
 
-async def test_what_led_to_nothing_is_forgotten_after_a_while(world, help_):
+async def test_what_led_to_nothing_is_forgotten_after_a_while(world, help_, monkeypatch):
+    monkeypatch.setattr(service, "_PRUNED_AT_ONCE", 1)
     made = await world.made()
     ended = await world.made()
     await world.bindings.end_by_site(world.site, ended)

@@ -72,8 +72,6 @@ class MemoryBindings:
                 agent = self._identities.agents.get(str(binding.agent_id))
                 yield KnownBinding(
                     binding,
-                    AskingSite(
-                        site.site_id, site.display_name, site.domain, site.domain_verified
-                    ),
+                    AskingSite(site.site_id, site.display_name, site.domain, site.domain_verified),
                     None if agent is None else agent.display_name,
                 )

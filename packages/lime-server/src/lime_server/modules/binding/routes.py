@@ -14,7 +14,7 @@ from lime_server.core.errors import (
     NotFound,
     RedirectUriNotListed,
 )
-from lime_server.core.pages import page, parse_cursor
+from lime_server.core.pages import DEFAULT_LIMIT, page, parse_cursor
 from lime_server.foundation.sessions import Session, Sessions
 from lime_server.foundation.sites import Site, Sites
 from lime_server.modules import credentials, http
@@ -150,13 +150,13 @@ def _site_routes(api: APIRouter, parts: BindingParts) -> None:
     async def of_site(
         site: Annotated[Site, Depends(current_site)],
         cursor: http.Cursor = None,
-        limit: http.PageLimit = http.DEFAULT_LIMIT,
+        limit: http.PageLimit = DEFAULT_LIMIT,
     ) -> Response:
         """Those that were made; `status` tells the ended ones from the others."""
         rows = await parts.bindings.of_site(site, before=parse_cursor(cursor), limit=limit + 1)
-        return http.success(
-            http.ListOf.of(page(rows, limit, _ident), lambda one: wire.SitesBinding.of(one.binding))
-        )
+        found = page(rows, limit, _ident)
+        items = [wire.SitesBinding.of(known.binding) for known in found.items]
+        return http.success(http.ListOf(items=items, next_cursor=found.next_cursor))
 
     @api.get(
         "/of-site/{binding_id}",
@@ -199,13 +199,15 @@ def _owner_routes(api: APIRouter, parts: BindingParts) -> None:
     async def of_owner(
         session: Annotated[Session, Depends(current_session)],
         cursor: http.Cursor = None,
-        limit: http.PageLimit = http.DEFAULT_LIMIT,
+        limit: http.PageLimit = DEFAULT_LIMIT,
     ) -> Response:
         """Which sites have which of this owner's agents, and which had."""
         rows = await parts.bindings.of_owner(
             session.owner.owner_id, before=parse_cursor(cursor), limit=limit + 1
         )
-        return http.success(http.ListOf.of(page(rows, limit, _ident), wire.OwnersBinding.of))
+        found = page(rows, limit, _ident)
+        items = [wire.OwnersBinding.of(known) for known in found.items]
+        return http.success(http.ListOf(items=items, next_cursor=found.next_cursor))
 
     @api.delete(
         "/{binding_id}",

@@ -248,7 +248,9 @@ class Bindings:
         """This owner's bindings, ended ones too, latest request first."""
         return await self._store.of_owner(owner_id, before=before, limit=limit)
 
-    async def of_site(self, site: Site, *, before: str | None, limit: int) -> Sequence[KnownBinding]:
+    async def of_site(
+        self, site: Site, *, before: str | None, limit: int
+    ) -> Sequence[KnownBinding]:
         """This site's bindings, ended ones too, latest request first."""
         return await self._store.of_site(site.site_id, before=before, limit=limit)
 
@@ -322,9 +324,7 @@ class Bindings:
                 raise BindingNotFound
             await self._record(action, new, actor, **detail)
 
-    async def _record(
-        self, action: str, binding: Binding, actor: Actor, **detail: object
-    ) -> None:
+    async def _record(self, action: str, binding: Binding, actor: Actor, **detail: object) -> None:
         await self._audit.record(
             action,
             owner_id=str(binding.owner_id),

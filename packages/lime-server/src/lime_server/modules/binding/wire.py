@@ -81,9 +81,7 @@ class ExchangeBody(_Input):
 
     def claim(self) -> Claim:
         """The same, for the service."""
-        return Claim(
-            code=self.binding_code, state=self.state, code_verifier=self.code_verifier
-        )
+        return Claim(code=self.binding_code, state=self.state, code_verifier=self.code_verifier)
 
 
 class CreatedBinding(BaseModel):
