@@ -17,6 +17,7 @@ from lime_server.infrastructure.crypto import Puzzles, RingSigner
 from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.settings import Settings
+from tests.support.trust import memory_trust
 
 BASE = "https://lime.example/api/v1"
 REQUESTS = "/modules/agent-login/requests"
@@ -36,9 +37,14 @@ def parts(small_world, help_):
         difficulty=1,
         access_log=False,
     )
+    trust = memory_trust(world.backend.owners._identities, world.clock)
     return Parts(
         settings=settings,
         clock=world.clock,
+        transactions=trust.transactions,
+        audit=trust.audit,
+        operators=trust.operators,
+        kyc=trust.kyc,
         owners=world.owners,
         agents=world.agents,
         sites=world.sites,

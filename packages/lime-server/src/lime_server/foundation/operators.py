@@ -1,7 +1,7 @@
 """Operators: owners who run this office, and may suspend others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -176,7 +176,7 @@ class Operators:
                 return owner
             await self._store.appoint(owner.owner_id, operator=True)
             await self._record("operator.appointed", owner)
-        return owner
+        return replace(owner, operator=True)
 
     async def dismiss(self, email: str) -> Owner:
         """Make an operator an owner like others, from the server's own command line.
@@ -193,7 +193,7 @@ class Operators:
                 raise Conflict("This is the last operator. Appoint another one first.")
             await self._store.appoint(owner.owner_id, operator=False)
             await self._record("operator.dismissed", owner)
-        return owner
+        return replace(owner, operator=False)
 
     async def _named(self, email: str) -> Owner:
         owner = await self._owners.find(email)
