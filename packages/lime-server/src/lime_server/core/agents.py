@@ -8,7 +8,6 @@ from typing import Protocol
 from lime_server.core.clock import Clock
 from lime_server.core.errors import (
     AgentInactive,
-    AgentSuspended,
     AgentUserSuspended,
     AuthUnavailable,
     InvalidAgentToken,
@@ -55,13 +54,13 @@ class Agent:
     def require_good_standing(self) -> None:
         """Return if this agent may act.
 
-        Raises AgentUserSuspended, AgentSuspended or AgentInactive, in this order: a suspension
-        outranks the owner's own switch.
+        Raises AgentUserSuspended, or AgentInactive for both switches: the wire has one code for
+        them (protocol section 2).
         """
         if self.owner_suspended:
             raise AgentUserSuspended
         if self.suspended:
-            raise AgentSuspended
+            raise AgentInactive("This agent is suspended. Its owner can ask the operator why.")
         if not self.active:
             raise AgentInactive
 

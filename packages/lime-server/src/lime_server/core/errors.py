@@ -21,7 +21,6 @@
     │   └── InvalidCredentials     401  INVALID_CREDENTIALS
     ├── Forbidden                  403  FORBIDDEN
     │   ├── AgentInactive          403  AGENT_INACTIVE
-    │   │   └── AgentSuspended     403  AGENT_INACTIVE
     │   ├── AgentUserSuspended     403  AGENT_USER_SUSPENDED
     │   ├── SiteSuspended          403  SITE_SUSPENDED
     │   ├── OwnerSuspended         403  OWNER_SUSPENDED
@@ -198,16 +197,10 @@ class Forbidden(DomainError):
 
 
 class AgentInactive(Forbidden):
-    """The agent was switched off by its owner."""
+    """The agent was switched off by its owner, or by an operator; the message says which."""
 
     code = "AGENT_INACTIVE"
     default_message = "This agent is switched off."
-
-
-class AgentSuspended(AgentInactive):
-    """An operator suspended this one agent. The wire has one code for both switches (section 2)."""
-
-    default_message = "This agent is suspended. Its owner can ask the operator why."
 
 
 class AgentUserSuspended(Forbidden):
