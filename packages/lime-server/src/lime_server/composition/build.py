@@ -16,6 +16,8 @@ from lime_server.composition.parts import Background, Parts
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
+from lime_server.infrastructure.web.mailbox import mailbox_route
+from lime_server.modules.accounts.routes import router as account_routes
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
@@ -33,6 +35,9 @@ _ANSWERS_SWEPT_EVERY = 60.0
 """Seconds; what has expired is not given out any more in any case."""
 _KYC_SWEPT_EVERY = 600.0
 """Seconds; a case expires by itself, and documents are kept for weeks."""
+
+_ACCOUNTS_SWEPT_EVERY = 60.0
+"""Seconds; sessions and codes that have ended open nothing in any case."""
 
 
 def build(parts: Parts) -> FastAPI:
@@ -60,6 +65,9 @@ def build(parts: Parts) -> FastAPI:
         lifespan=_lifespan(
             [
                 *parts.background,
+                parts.accounts.post.run,
+                parts.accounts.later.run,
+                partial(_every, _ACCOUNTS_SWEPT_EVERY, parts.accounts.sweep),
                 delivery.run,
                 _sweep(parts).run,
                 partial(
@@ -73,7 +81,10 @@ def build(parts: Parts) -> FastAPI:
     api = APIRouter(prefix=API_PATH)
     api.include_router(site_login_routes(_site_login(parts, delivery)))
     api.include_router(whoami_routes(parts.agents, parts.sites))
+    api.include_router(account_routes(parts.accounts.routes))
     app.include_router(api)
+    if parts.accounts.mailbox is not None:
+        app.include_router(mailbox_route(parts.accounts.mailbox))
     install(app, _edge(parts))
     describe(app)
     if settings.docs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import lime_jwt
+from lime_server.composition.accounts import AccountOffice, open_accounts
 from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
 from lime_server.core.clock import Clock, SystemClock
@@ -25,8 +26,10 @@ from lime_server.foundation.audit import Audit
 from lime_server.foundation.kyc import Kyc
 from lime_server.foundation.operators import Operators
 from lime_server.foundation.owners import Owners
+from lime_server.foundation.sessions import Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
+from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
@@ -64,6 +67,8 @@ class Parts:
     audit: Audit
     operators: Operators
     kyc: Kyc
+    accounts: AccountOffice
+    sessions: Sessions
     owners: Owners
     agents: Agents
     sites: Sites
@@ -87,8 +92,8 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """The parts that `settings` describe.
+async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> AsyncIterator[Parts]:
+    """The parts that `settings` describe. With a `mailbox`, mails go there.
 
     Raises SettingsError for a master key that cannot be had, MigrationError for a database of
     another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be
@@ -130,6 +135,18 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         site_store = PostgresSites(database)
         owners = Owners(PostgresOwners(database), clock)
         trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
+        accounts = await stack.enter_async_context(
+            open_accounts(
+                settings,
+                database,
+                secrets,
+                audit=trust.audit,
+                bell=messaging.bell,
+                limiter=messaging.counter,
+                clock=clock,
+                mailbox=mailbox,
+            )
+        )
         yield Parts(
             settings=settings,
             clock=clock,
@@ -137,6 +154,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             audit=trust.audit,
             operators=trust.operators,
             kyc=trust.kyc,
+            accounts=accounts,
+            sessions=accounts.routes.sessions,
             owners=owners,
             agents=Agents(PostgresAgents(database), secrets.tokens, clock),
             sites=Sites(site_store, secrets.tokens, clock),
@@ -160,7 +179,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 @dataclass(frozen=True, slots=True)
 class _Messaging:
     bell: Wakeup
-    counter: Counter
+    counter: MemoryLimiter | RedisLimiter
     probes: Mapping[str, Probe]
     background: Sequence[Background]
 
