@@ -1,15 +1,18 @@
 """What the routes of every module share: credentials, envelopes, and how both are documented."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from fastapi import Response
+from fastapi import Query, Response
 from fastapi.security import APIKeyCookie, APIKeyHeader
 from pydantic import BaseModel, Field, PlainSerializer
 
 from lime_server.core.errors import DomainError
+from lime_server.core.pages import DEFAULT_LIMIT as DEFAULT_LIMIT
+from lime_server.core.pages import MAX_LIMIT, Page
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -45,6 +48,26 @@ class Envelope(BaseModel, Generic[T]):
 
     ok: Literal[True] = True
     data: T
+
+
+class ListOf(BaseModel, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: Annotated[
+        str | None, Field(description="Give it as `cursor` for the next page; null on the last.")
+    ]
+
+    @classmethod
+    def of(cls, found: Page[S], shape: Callable[[S], T]) -> Self:
+        """`found`, each item as `shape` makes it."""
+        return cls(items=[shape(item) for item in found.items], next_cursor=found.next_cursor)
+
+
+Cursor = Annotated[
+    str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+]
+PageLimit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items of this page.")]
 
 
 class ErrorBody(BaseModel):
