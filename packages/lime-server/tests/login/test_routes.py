@@ -17,6 +17,8 @@ from lime_server.infrastructure.crypto import Puzzles, RingSigner
 from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.settings import Settings
+from tests.support.accounts import memory_accounts
+from tests.support.registry import memory_registry
 from tests.support.trust import memory_trust
 
 BASE = "https://lime.example/api/v1"
@@ -45,9 +47,21 @@ def parts(small_world, help_):
         audit=trust.audit,
         operators=trust.operators,
         kyc=trust.kyc,
+        accounts=(
+            office := memory_accounts(
+                settings,
+                world.backend.owners._identities,
+                tokens=help_.SECRETS.tokens,
+                transactions=trust.transactions,
+                audit=trust.audit,
+                clock=world.clock,
+            )
+        ),
+        sessions=office.routes.sessions,
         owners=world.owners,
         agents=world.agents,
         sites=world.sites,
+        registry=memory_registry(world.backend.logins._shared, world.clock),
         standing=world.backend.sites,
         logins=world.backend.logins,
         events=world.backend.events,
