@@ -300,6 +300,15 @@ async def test_a_code_is_for_the_browser_that_was_sent(world, caplog):
     assert (await world.bindings.exchange(world.site, Claim(code=code, state="mine"))).passport
 
 
+async def test_a_code_is_for_the_binding_that_the_site_waits_for(world, caplog):
+    other, binding_id = await world.asked(), await world.asked()
+    code = await world.code_of(binding_id)
+    for wrong in (other, "", "é"):
+        assert await reason(world, caplog, code, binding_id=wrong) == "another binding's"
+    claim = Claim(code=code, binding_id=binding_id.upper())
+    assert (await world.bindings.exchange(world.site, claim)).passport
+
+
 async def test_a_challenge_wants_its_verifier(world, caplog):
     code = await world.approved(code_challenge=challenge_of(VERIFIER))
     without = "a verifier without a challenge, or the reverse"

@@ -72,6 +72,7 @@ class Claim:
     """What a site shows to get a passport, not checked yet."""
 
     code: str = field(repr=False)
+    binding_id: str | None = None
     state: str | None = field(default=None, repr=False)
     code_verifier: str | None = field(default=None, repr=False)
 
@@ -346,6 +347,8 @@ def _why_not(binding: Binding, site: Site, claim: Claim) -> str | None:
         return "another site's"
     if not binding.is_approved:
         return "expired"
+    if claim.binding_id is not None and claim.binding_id.lower() != binding.binding_id:
+        return "another binding's"
     if claim.state is not None and not _same(claim.state, binding.browser_state):
         return "another browser's state"
     if (claim.code_verifier is None) != (binding.code_challenge is None):

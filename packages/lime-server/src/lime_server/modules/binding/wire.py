@@ -67,11 +67,18 @@ class ExchangeBody(_Input):
     """What a site shows to get a passport."""
 
     binding_code: Annotated[str, Field(max_length=MAX_TEXT, description="From the redirect.")]
+    binding_id: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_TEXT,
+            description="What the browser's session at the site waits for; compared if given.",
+        ),
+    ] = None
     state: Annotated[
         str | None,
         Field(
             max_length=MAX_STATE,
-            description="What the browser's session at the site holds; compared if given.",
+            description="The one that this session was given; compared if given.",
         ),
     ] = None
     code_verifier: Annotated[
@@ -81,7 +88,12 @@ class ExchangeBody(_Input):
 
     def claim(self) -> Claim:
         """The same, for the service."""
-        return Claim(code=self.binding_code, state=self.state, code_verifier=self.code_verifier)
+        return Claim(
+            code=self.binding_code,
+            binding_id=self.binding_id,
+            state=self.state,
+            code_verifier=self.code_verifier,
+        )
 
 
 class CreatedBinding(BaseModel):
