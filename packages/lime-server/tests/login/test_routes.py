@@ -15,6 +15,7 @@ from lime_server.composition.parts import Parts
 from lime_server.core.errors import Unavailable
 from lime_server.infrastructure.crypto import Puzzles, RingSigner
 from lime_server.infrastructure.memory.answers import MemoryAnswers
+from lime_server.infrastructure.memory.binding import MemoryBindings
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.settings import Settings
 from tests.support.accounts import memory_accounts
@@ -65,6 +66,7 @@ def parts(small_world, help_):
         standing=world.backend.sites,
         logins=world.backend.logins,
         events=world.backend.events,
+        bindings=MemoryBindings(world.backend.owners._identities),
         answers=MemoryAnswers(),
         tokens=help_.SECRETS.tokens,
         puzzles=Puzzles(),

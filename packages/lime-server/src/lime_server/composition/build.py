@@ -11,13 +11,16 @@ from fastapi import APIRouter, FastAPI
 
 from lime_server import __version__
 from lime_server.composition import docs
+from lime_server.composition.binding import binding_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
+from lime_server.composition.registry import owners_desk
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.mailbox import mailbox_route
 from lime_server.modules.accounts.routes import router as account_routes
+from lime_server.modules.binding.routes import router as binding_routes
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
@@ -33,6 +36,8 @@ log = getLogger(__name__)
 
 _ANSWERS_SWEPT_EVERY = 60.0
 """Seconds; what has expired is not given out any more in any case."""
+_BINDINGS_SWEPT_EVERY = 60.0
+"""Seconds; requests and codes expire by themselves."""
 _KYC_SWEPT_EVERY = 600.0
 """Seconds; a case expires by itself, and documents are kept for weeks."""
 
@@ -55,6 +60,19 @@ def build(parts: Parts) -> FastAPI:
         clock=parts.clock,
         timing=DeliveryTiming(settings.poll_interval, _seconds(settings.delivery_lease)),
     )
+    desk = owners_desk(
+        parts.registry,
+        agents=parts.agents,
+        sites=parts.sites,
+        sessions=parts.sessions,
+        delivery=delivery,
+        transactions=parts.transactions,
+        audit=parts.audit,
+        bell=parts.bell,
+        clock=parts.clock,
+        loopback_too=settings.public_url.is_loopback,
+    )
+    bindings = binding_parts(parts)
     app = FastAPI(
         title="LIME",
         version=__version__,
@@ -69,18 +87,25 @@ def build(parts: Parts) -> FastAPI:
                 parts.accounts.later.run,
                 partial(_every, _ACCOUNTS_SWEPT_EVERY, parts.accounts.sweep),
                 delivery.run,
+                desk.presence.run,
+                *(use.run for use in parts.registry.uses),
                 _sweep(parts).run,
                 partial(
                     _every, _ANSWERS_SWEPT_EVERY, lambda: parts.answers.sweep(parts.clock.now())
                 ),
                 partial(_every, _KYC_SWEPT_EVERY, parts.kyc.sweep),
+                partial(_every, _BINDINGS_SWEPT_EVERY, bindings.bindings.prune),
                 partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
             ]
         ),
     )
     api = APIRouter(prefix=API_PATH)
     api.include_router(site_login_routes(_site_login(parts, delivery)))
+    # Before the sites by id: `me` is none.
     api.include_router(whoami_routes(parts.agents, parts.sites))
+    for routes in desk.routes:
+        api.include_router(routes)
+    api.include_router(binding_routes(bindings))
     api.include_router(account_routes(parts.accounts.routes))
     app.include_router(api)
     if parts.accounts.mailbox is not None:
@@ -89,8 +114,13 @@ def build(parts: Parts) -> FastAPI:
     describe(app)
     if settings.docs:
         docs.install(app)
-    app.state.drain = delivery.drain
+    app.state.drain = partial(_drain, delivery.drain, desk.monitor.drain)
     return app
+
+
+def _drain(*drains: Callable[[], None]) -> None:
+    for drain in drains:
+        drain()
 
 
 def _site_login(parts: Parts, delivery: Delivery) -> SiteLoginParts:

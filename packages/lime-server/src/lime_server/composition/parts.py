@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import lime_jwt
 from lime_server.composition.accounts import AccountOffice, open_accounts
+from lime_server.composition.registry import RegistryParts, open_registry
 from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
 from lime_server.core.clock import Clock, SystemClock
@@ -34,9 +35,9 @@ from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
+from lime_server.infrastructure.postgres.binding import PostgresBindings
 from lime_server.infrastructure.postgres.events import PostgresEvents
 from lime_server.infrastructure.postgres.identities import (
-    PostgresAgents,
     PostgresOwners,
     PostgresSites,
 )
@@ -50,6 +51,7 @@ from lime_server.infrastructure.redis.limiter import RedisLimiter
 from lime_server.infrastructure.web.idempotency import AnswerStore
 from lime_server.infrastructure.web.limits import Counter
 from lime_server.infrastructure.web.metrics import Metrics
+from lime_server.modules.binding.ports import BindingStore
 from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
 from lime_server.settings import Settings
 
@@ -72,9 +74,11 @@ class Parts:
     owners: Owners
     agents: Agents
     sites: Sites
+    registry: RegistryParts
     standing: SiteStanding
     logins: LoginStore
     events: EventStore
+    bindings: BindingStore
     answers: AnswerStore
     tokens: TokenHash
     puzzles: PowCheck
@@ -132,7 +136,7 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             rules=key_rules,
         )
         await ring.open()
-        site_store = PostgresSites(database)
+        holders = open_registry(database, secrets, limiter=messaging.counter, clock=clock)
         owners = Owners(PostgresOwners(database), clock)
         trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
         accounts = await stack.enter_async_context(
@@ -157,11 +161,13 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             accounts=accounts,
             sessions=accounts.routes.sessions,
             owners=owners,
-            agents=Agents(PostgresAgents(database), secrets.tokens, clock),
-            sites=Sites(site_store, secrets.tokens, clock),
-            standing=site_store,
+            agents=holders.agents,
+            sites=holders.sites,
+            registry=holders.registry,
+            standing=PostgresSites(database),
             logins=PostgresLogins(database),
             events=PostgresEvents(database),
+            bindings=PostgresBindings(database),
             answers=PostgresAnswers(database, secrets.answers),
             tokens=secrets.tokens,
             puzzles=Puzzles(),

@@ -124,7 +124,11 @@ class Sites:
 
     async def redirect_uris(self, site_id: str) -> tuple[str, ...]:
         """Where this site may have browsers sent back to, each to be matched exactly."""
-        return (await self._store.redirect_uris([site_id])).get(site_id, ())
+        return (await self.all_redirect_uris([site_id])).get(site_id, ())
+
+    async def all_redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """The same, for each of these sites that there is."""
+        return await self._store.redirect_uris(site_ids)
 
     async def authenticate(self, unverified_token: str | None) -> Site:
         """The site that holds this token, in good standing (table of protocol section 2)."""

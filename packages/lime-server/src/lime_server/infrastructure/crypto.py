@@ -33,6 +33,9 @@ class Secrets:
     audit: lime_jwt.TokenHasher
     """Seals the heads of the audit log's chains."""
 
+    domains: lime_jwt.TokenHasher
+    """Makes what has to stand at a domain to prove it."""
+
     @classmethod
     def derived_from(cls, master: bytes) -> "Secrets":
         """The keys that belong to `master` (32 bytes).
@@ -41,6 +44,7 @@ class Secrets:
         """
         derive = lime_jwt.TokenHasher.derive
         return cls(
+            domains=lime_jwt.TokenHasher(derive(master, "lime:domain-proof:v1")),
             tokens=lime_jwt.TokenHasher(derive(master, "lime:token-hash:v1")),
             keys=lime_jwt.KeyEncryptionKey(derive(master, "lime:signing-keys:v1")),
             answers=lime_jwt.KeyEncryptionKey(derive(master, "lime:idempotency:v1")),

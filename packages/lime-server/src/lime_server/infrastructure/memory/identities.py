@@ -36,8 +36,8 @@ class MemoryIdentities:
         self.sites: dict[str, Site] = {}
         self.site_tokens: dict[bytes, MemoryToken] = {}
         self.redirect_uris: dict[str, tuple[str, ...]] = {}
-        self.deleted: set[str] = set()
-        """Ids of agents and sites that left a tombstone."""
+        self.deleted: dict[str, datetime] = {}
+        """When agents and sites, by id, were deleted: they left a tombstone."""
 
     def agent(self, agent_id: str | None) -> Agent | None:
         """The agent with its owner's standing as it is now."""
