@@ -1,6 +1,7 @@
 """Owners with an agent and a site, and those who watch over them, on both kinds of stores."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from lime_server.core.agents import Agents
 from lime_server.foundation.audit import Audit
 from lime_server.foundation.kyc import Kyc, KycProvider
-from lime_server.foundation.operators import Operators
+from lime_server.foundation.operators import Kind, Operators
 from lime_server.foundation.owners import Owner, Owners
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Secrets
@@ -55,23 +56,22 @@ class Stores:
     database: object = None
 
 
-@pytest.fixture(params=["memory", "postgres"])
-async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both obey the same rules."""
-    if request.param == "memory":
-        known = MemoryIdentities()
-        log, cases = MemoryAudit(), MemoryKyc(known)
-        yield Stores(
-            MemoryTransactions(known, log, cases),
-            log,
-            MemoryOperators(known),
-            cases,
-            MemoryOwners(known),
-            MemoryAgents(known),
-            MemorySites(known),
-        )
-        return
-    url = request.getfixturevalue("migrated_postgres_url")
+def memory_stores() -> Stores:
+    known = MemoryIdentities()
+    log, cases = MemoryAudit(), MemoryKyc(known)
+    return Stores(
+        MemoryTransactions(known, log, cases),
+        log,
+        MemoryOperators(known),
+        cases,
+        MemoryOwners(known),
+        MemoryAgents(known),
+        MemorySites(known),
+    )
+
+
+@asynccontextmanager
+async def postgres_stores(url: str) -> AsyncIterator[Stores]:
     async with open_database(url, size=4, patience=10) as database:
         yield Stores(
             database,
@@ -83,6 +83,16 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
             PostgresSites(database),
             database,
         )
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Both obey the same rules."""
+    if request.param == "memory":
+        yield memory_stores()
+        return
+    async with postgres_stores(request.getfixturevalue("migrated_postgres_url")) as made:
+        yield made
 
 
 class World:
@@ -118,14 +128,16 @@ class World:
     async def settle(self) -> None:
         """Let everybody move in."""
         self.owner: Owner = await self.owners.create("ada@example.com")
+        self.clock.advance(1)
         self.operator: Owner = await self.operators.create("ops@example.com")
+        self.clock.advance(1)
         self.other: Owner = await self.operators.create("ops2@example.com")
         self.agent, self.agent_token = await self.agents.register(self.owner.owner_id, "Agent")
         self.site, self.site_token = await self.sites.register(self.owner.owner_id, "Shop")
-        self.agents_kinds = {
-            "owners": self.owner.owner_id,
-            "agents": self.agent.agent_id,
-            "sites": self.site.site_id,
+        self.ids = {
+            Kind.OWNER: self.owner.owner_id,
+            Kind.AGENT: self.agent.agent_id,
+            Kind.SITE: self.site.site_id,
         }
 
     async def log(self, owner: Owner) -> list[tuple[str, str]]:
@@ -147,6 +159,23 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def world(stores: Stores, clock: ManualClock) -> World:
     made = World(stores, clock)
+    await made.settle()
+    return made
+
+
+@pytest.fixture
+async def postgres_world(migrated_postgres_url: str, clock: ManualClock) -> AsyncIterator[World]:
+    """A world on PostgreSQL, for what only a database can do."""
+    async with postgres_stores(migrated_postgres_url) as stores:
+        made = World(stores, clock)
+        await made.settle()
+        yield made
+
+
+@pytest.fixture
+async def small_world(clock: ManualClock) -> World:
+    """A world in memory, for what does not depend on the kind of store."""
+    made = World(memory_stores(), clock)
     await made.settle()
     return made
 

@@ -6,7 +6,24 @@ import pytest
 
 from lime_server.core.errors import Conflict
 from lime_server.core.origin import Origin, coming_from, current_origin
+from lime_server.foundation.operators import Kind
 from lime_server.infrastructure.memory.transactions import MemoryTransactions
+
+
+class Changed(Exception):
+    """Somebody's mind."""
+
+
+async def undone(transactions, work):
+    """Do `work` in a transaction, and change one's mind."""
+
+    async def whole():
+        async with transactions.transaction():
+            await work()
+            raise Changed
+
+    with pytest.raises(Changed):
+        await whole()
 
 
 async def test_what_is_done_together_is_kept_together(world):
@@ -17,23 +34,25 @@ async def test_what_is_done_together_is_kept_together(world):
 
 
 async def test_an_exception_undoes_everything(world):
-    with pytest.raises(KeyError):
-        async with world.stores.transactions.transaction():
-            made = await world.owners.create("first@example.com")
-            await world.stores.operators.suspend("owners", world.owner.owner_id, suspended=True)
-            raise KeyError
+    async def work():
+        await world.owners.create("first@example.com")
+        await world.stores.operators.suspend(Kind.OWNER, world.owner.owner_id, suspended=True)
+
+    await undone(world.stores.transactions, work)
     assert await world.owners.find("first@example.com") is None
     assert await world.owner_now(world.owner) == world.owner
-    assert made.owner_id != world.owner.owner_id
 
 
 async def test_a_transaction_within_another_can_be_undone_alone(world):
+    async def collide():
+        async with world.stores.transactions.transaction():
+            await world.owners.create("gone@example.com")
+            await world.owners.create("kept@example.com")
+
     async with world.stores.transactions.transaction():
         kept = await world.owners.create("kept@example.com")
         with pytest.raises(Conflict):
-            async with world.stores.transactions.transaction():
-                await world.owners.create("gone@example.com")
-                await world.owners.create("kept@example.com")
+            await collide()
         await world.owners.create("later@example.com")
     assert await world.owners.find("kept@example.com") == kept
     assert await world.owners.find("gone@example.com") is None
@@ -41,26 +60,24 @@ async def test_a_transaction_within_another_can_be_undone_alone(world):
 
 
 async def test_what_an_outer_transaction_undoes_an_inner_one_did_not_keep(world):
-    with pytest.raises(KeyError):
+    async def work():
         async with world.stores.transactions.transaction():
-            async with world.stores.transactions.transaction():
-                await world.owners.create("gone@example.com")
-            raise KeyError
+            await world.owners.create("gone@example.com")
+
+    await undone(world.stores.transactions, work)
     assert await world.owners.find("gone@example.com") is None
 
 
-async def test_another_task_is_not_in_the_transaction(world):
-    if world.stores.database is None:
-        pytest.skip("in memory everything is seen at once")
+async def test_another_task_is_not_in_the_transaction(postgres_world):
+    world = postgres_world
     async with world.stores.transactions.transaction():
         await world.owners.create("hidden@example.com")
         assert await asyncio.create_task(world.owners.find("hidden@example.com")) is None
     assert await world.owners.find("hidden@example.com") is not None
 
 
-async def test_another_database_is_not_in_the_transaction(world, postgres_url):
-    if world.stores.database is None:
-        pytest.skip("about connections")
+async def test_another_database_is_not_in_the_transaction(postgres_world, postgres_url):
+    world = postgres_world
     from lime_server.infrastructure.postgres.pool import open_database
 
     async with open_database(postgres_url, size=1, patience=5) as other, other.transaction():
@@ -87,12 +104,13 @@ async def test_transactions_in_memory_come_one_after_the_other():
 
     await asyncio.gather(work(1), work(2), work(3))
     assert state.order == [1, 1, 2, 2, 3, 3]
-    with pytest.raises(KeyError):
-        async with transactions.transaction():
-            state.order.clear()
-            state.seen["who"] = 9
-            state.once.add(1)
-            raise KeyError
+
+    async def spoil():
+        state.order.clear()
+        state.seen["who"] = 9
+        state.once.add(1)
+
+    await undone(transactions, spoil)
     assert (state.order, state.seen, state.once) == ([1, 1, 2, 2, 3, 3], {"who": 0}, set())
 
 
