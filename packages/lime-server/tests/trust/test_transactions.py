@@ -10,8 +10,8 @@ from lime_server.foundation.operators import Kind
 from lime_server.infrastructure.memory.transactions import MemoryTransactions
 
 
-class Changed(Exception):
-    """Somebody's mind."""
+class ChangedMindError(Exception):
+    """Somebody does not want it any more."""
 
 
 async def undone(transactions, work):
@@ -20,9 +20,9 @@ async def undone(transactions, work):
     async def whole():
         async with transactions.transaction():
             await work()
-            raise Changed
+            raise ChangedMindError
 
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMindError):
         await whole()
 
 

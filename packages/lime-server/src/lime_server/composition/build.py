@@ -20,9 +20,13 @@ from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.mailbox import mailbox_route
 from lime_server.modules.accounts.routes import router as account_routes
+from lime_server.modules.audit.routes import router as audit_routes
 from lime_server.modules.binding.routes import router as binding_routes
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
+from lime_server.modules.kyc.routes import router as kyc_routes
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
+from lime_server.modules.operator.routes import OperatorParts
+from lime_server.modules.operator.routes import router as operator_routes
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
 from lime_server.modules.site_login.passports import Passports
 from lime_server.modules.site_login.routes import SiteLoginParts
@@ -107,6 +111,11 @@ def build(parts: Parts) -> FastAPI:
         api.include_router(routes)
     api.include_router(binding_routes(bindings))
     api.include_router(account_routes(parts.accounts.routes))
+    api.include_router(audit_routes(parts.audit, parts.sessions))
+    api.include_router(kyc_routes(parts.kyc, parts.sessions))
+    api.include_router(
+        operator_routes(OperatorParts(parts.operators, parts.kyc, parts.audit, parts.sessions))
+    )
     app.include_router(api)
     if parts.accounts.mailbox is not None:
         app.include_router(mailbox_route(parts.accounts.mailbox))

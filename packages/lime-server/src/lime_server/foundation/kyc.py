@@ -494,5 +494,5 @@ def _told(case: Case, callback: Callback, now: datetime) -> Case:
             return case.approved(level, now, by=None, reason=callback.reason)
         case "rejected":
             return case.rejected(now, by=None, reason=callback.reason)
-        case "expired":
+        case _:  # "expired"
             return case.expired(now)
