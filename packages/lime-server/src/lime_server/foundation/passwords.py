@@ -28,6 +28,7 @@ _STEMS = frozenset(
     spring autumn lime limeserver passport my the is for you me and one two three
     """.split()  # noqa: SIM905 - a list of fifty quoted words is harder to read
 )
+_LONGEST_STEM = max(map(len, _STEMS))
 _LEET = str.maketrans("013457@$!", "oleastasi")
 
 
@@ -95,9 +96,8 @@ def _splits(word: str) -> bool:
     """Whether `word` is a chain of stems, or a single letter."""
     good = [True] + [False] * len(word)
     for end in range(1, len(word) + 1):
-        good[end] = any(good[start] and word[start:end] in _STEMS for start in range(end))
-        if end > 64:
-            return False
+        first = max(0, end - _LONGEST_STEM)
+        good[end] = any(good[start] and word[start:end] in _STEMS for start in range(first, end))
     return len(word) == 1 or good[-1]
 
 
