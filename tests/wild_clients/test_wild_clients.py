@@ -171,7 +171,7 @@ def test_an_agent_is_bound(deployment: Deployment) -> None:
     assert asked["connect_url"].endswith(f"/connect?id={asked['binding_id']}")
     claims = verified["claims"]
     assert claims["binding_id"] == asked["binding_id"]
-    assert claims["agent_id"] == claims["sub"] == agent.agent_id
+    assert claims["agent_id"] == agent.agent_id
     assert (claims["user_id"], claims["site_id"]) == (browser.owner.owner_id, site.site_id)
     assert refused == {"code": "REDIRECT_URI_NOT_LISTED", "status": 400}
 
