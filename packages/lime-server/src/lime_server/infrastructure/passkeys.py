@@ -26,7 +26,14 @@ LONGEST = 16384
 """Bytes of an answer that are looked at; a real one has a tenth of it."""
 
 _VERIFIED = UserVerificationRequirement.REQUIRED
-_WRONG = (WebAuthnException, ValueError, TypeError, KeyError, AttributeError, IndexError)
+_WRONG = (
+    WebAuthnException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 """What the library raises for answers that no browser makes, beside its own exceptions."""
 
 
