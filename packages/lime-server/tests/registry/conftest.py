@@ -91,6 +91,8 @@ class World:
             clock=self.clock,
             timing=DeliveryTiming(60, timedelta(seconds=10)),
         )
+        # As while it runs, without its loop.
+        self.bell.listen(self.delivery._heard)
         self.presence = Presence(
             seats=self.delivery,
             store=self.registry.presence,

@@ -255,13 +255,10 @@ async def test_the_last_use_is_known_to_the_minute(world, kind):
 async def test_an_owner_has_only_so_many(small_world, kind, monkeypatch):
     monkeypatch.setattr(agents_service, "MAX_AGENTS", 1)
     monkeypatch.setattr(sites_service, "MAX_SITES", 1)
+    service, *_ = owned(small_world, kind)
+    told = {"domain": None} if kind == "site" else {"description": None, "avatar_url": None}
     with pytest.raises(Conflict):
-        if kind == "agent":
-            await small_world.owned_agents.register(
-                small_world.ada, "One more", description=None, avatar_url=None
-            )
-        else:
-            await small_world.owned_sites.register(small_world.ada, "One more", domain=None)
+        await service.register(small_world.ada, "One more", **told)
 
 
 async def test_redirect_uris_are_kept_in_order_and_once(world):

@@ -7,7 +7,8 @@ from datetime import timedelta
 from functools import partial
 from logging import getLogger
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from starlette.types import Scope
 
 from lime_server import __version__
 from lime_server.composition import docs
@@ -15,6 +16,7 @@ from lime_server.composition.binding import binding_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
 from lime_server.composition.registry import owners_desk
+from lime_server.core.errors import OwnerSuspended
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
@@ -199,7 +201,21 @@ def _edge(parts: Parts) -> Edge:
         },
         body_timeout=settings.body_timeout,
         idempotency_window=_seconds(settings.idempotency_window),
+        recheck=partial(_recheck, parts),
     )
+
+
+async def _recheck(parts: Parts, scope: Scope) -> None:
+    """Raise unless every credential of the request is still good."""
+    request = Request(scope)
+    if (token := request.headers.get("x-agent-token")) is not None:
+        await parts.agents.authenticate(token)
+    if (token := request.headers.get("x-site-token")) is not None:
+        await parts.sites.authenticate(token)
+    if (cookie := request.cookies.get(parts.sessions.rules.cookie)) is not None:
+        session = await parts.sessions.authenticate(cookie)
+        if session.owner.suspended:
+            raise OwnerSuspended
 
 
 def _lifespan(

@@ -1,7 +1,7 @@
 """What owners do with agents and sites: its parts, and its routes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -59,7 +59,7 @@ class RegistryParts:
     proofs: ProofReader
     proof_secrets: TokenHash
     limiter: RateLimiter
-    monitor: MonitorTiming = MonitorTiming()
+    monitor: MonitorTiming = field(default_factory=MonitorTiming)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from lime_server.core.clock import Clock
 from lime_server.core.keyring import KeyRing
@@ -46,6 +47,8 @@ class Edge:
     body_timeout: float = 10.0
     """Seconds."""
     idempotency_window: timedelta = timedelta(hours=24)
+    recheck: Callable[[Scope], Awaitable[None]] | None = None
+    """Raises what a request deserves whose credential is no longer good."""
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -65,6 +68,7 @@ def install(app: FastAPI, edge: Edge) -> None:
         clock=edge.clock,
         new_owner=lambda: str(uuid.uuid4()),
         window=edge.idempotency_window,
+        recheck=edge.recheck,
     )
     app.add_middleware(
         Bodies,
