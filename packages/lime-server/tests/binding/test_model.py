@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from lime_server.core.errors import Conflict
-from lime_server.modules.binding.model import _NEXT, Binding, Side, State
+from lime_server.modules.binding.model import _NEXT, Binding, BindingState, EndedBy
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=10)
@@ -15,23 +15,23 @@ LATER = NOW + timedelta(minutes=10)
 PENDING = Binding(
     binding_id="b",
     site_id="s",
-    state=State.PENDING,
+    state=BindingState.PENDING,
     redirect_uri="https://shop.example/back",
     browser_state="xyz",
     created_at=NOW,
     expires_at=LATER,
 )
 STEPS = {
-    State.APPROVED: lambda one: one.approved_for(
+    BindingState.APPROVED: lambda one: one.approved_for(
         "a", owner_id="o", code_hash=b"h", now=NOW, until=LATER
     ),
-    State.REFUSED: lambda one: one.refused_by("o", NOW),
-    State.ACTIVE: lambda one: one.exchanged(NOW),
-    State.ENDED: lambda one: one.ended(Side.SITE, NOW),
+    BindingState.REFUSED: lambda one: one.refused_by("o", NOW),
+    BindingState.ACTIVE: lambda one: one.exchanged(NOW),
+    BindingState.ENDED: lambda one: one.ended(EndedBy.SITE, NOW),
 }
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(State, STEPS)))
+@pytest.mark.parametrize(("before", "after"), list(product(BindingState, STEPS)))
 def test_what_is_not_in_the_table_is_illegal(before, after):
     one = replace(PENDING, state=before)
     if after in _NEXT[before]:
@@ -41,20 +41,20 @@ def test_what_is_not_in_the_table_is_illegal(before, after):
             STEPS[after](one)
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", BindingState)
 def test_requests_and_codes_expire_by_themselves_and_links_do_not(state):
     one = replace(PENDING, state=state, code_hash=b"h")
     assert one.at(LATER - timedelta(microseconds=1)) is one
-    if state in {State.PENDING, State.APPROVED}:
+    if state in {BindingState.PENDING, BindingState.APPROVED}:
         expired = one.at(LATER)
-        assert (expired.state, expired.code_hash) == (State.EXPIRED, None)
+        assert (expired.state, expired.code_hash) == (BindingState.EXPIRED, None)
         assert expired.decided_at == LATER
     else:
         assert one.at(LATER) is one
 
 
 def test_a_code_leaves_with_its_exchange():
-    approved = STEPS[State.APPROVED](PENDING)
+    approved = STEPS[BindingState.APPROVED](PENDING)
     assert (approved.code_hash, approved.agent_id, approved.owner_id) == (b"h", "a", "o")
     assert approved.exchanged(NOW).code_hash is None
     # An expired code says when its human had decided.
@@ -62,7 +62,7 @@ def test_a_code_leaves_with_its_exchange():
 
 
 def test_every_state_is_in_the_table():
-    assert set(_NEXT) == set(State)
+    assert set(_NEXT) == set(BindingState)
 
 
 def test_the_repr_keeps_what_proves_something():

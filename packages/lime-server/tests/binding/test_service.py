@@ -18,7 +18,7 @@ from lime_server.core.errors import (
     Unavailable,
 )
 from lime_server.modules.binding import service
-from lime_server.modules.binding.model import Side, State
+from lime_server.modules.binding.model import BindingState, EndedBy
 from lime_server.modules.binding.service import Claim, Wish, challenge_of
 
 UNKNOWN = "0190a2b4-0000-7000-8000-000000000000"
@@ -31,7 +31,7 @@ async def test_a_human_binds_an_agent(world, help_):
         world.site, Wish(redirect_uri=help_.CALLBACK, state="the-browsers")
     )
     assert (asked.state, asked.expires_at - asked.created_at) == (
-        State.PENDING,
+        BindingState.PENDING,
         timedelta(minutes=10),
     )
     known = await world.bindings.look(asked.binding_id.upper())
@@ -162,7 +162,7 @@ async def test_a_refusal_is_final_and_may_be_repeated(world, help_):
         await world.bindings.approve(world.ada, binding_id, world.agent.agent_id)
     assert await world.actions(world.ada) == [("binding.refused", "owner", binding_id)]
     seen = await world.bindings.status(world.site, binding_id)
-    assert seen.state is State.REFUSED
+    assert seen.state is BindingState.REFUSED
 
 
 @pytest.mark.parametrize("unverified_id", NOT_IDS)
@@ -220,7 +220,7 @@ async def test_a_request_lives_ten_minutes(world):
     ):
         with pytest.raises(BindingNotFound):
             await attempt
-    assert (await world.bindings.status(world.site, late)).state is State.EXPIRED
+    assert (await world.bindings.status(world.site, late)).state is BindingState.EXPIRED
 
 
 async def test_of_fifty_answers_one_counts(world):
@@ -236,7 +236,7 @@ async def test_of_fifty_answers_one_counts(world):
 
     answers = await asyncio.gather(*(answer(number) for number in range(1, 51)))
     won = [url for url in answers if url is not None]
-    refused = (await world.bindings.status(world.site, binding_id)).state is State.REFUSED
+    refused = (await world.bindings.status(world.site, binding_id)).state is BindingState.REFUSED
     # The one who refused may hear so again; approvals are never repeated.
     assert len(won) == 1 or (refused and len(set(won)) == 1)
     recorded = await world.actions(world.ada) + await world.actions(world.bob)
@@ -406,7 +406,7 @@ async def test_an_owner_ends_a_binding_and_it_is_told_apart(world):
         await world.bindings.end_by_owner(world.bob, binding_id)
     world.clock.advance(5)
     known = await world.bindings.end_by_owner(world.ada, binding_id)
-    assert (known.binding.state, known.binding.ended_by) == (State.ENDED, Side.OWNER)
+    assert (known.binding.state, known.binding.ended_by) == (BindingState.ENDED, EndedBy.OWNER)
     assert known.binding.ended_at == world.clock.now()
     world.clock.advance(5)
     # Again, by either: nothing changes, and who ended it stays on record.
@@ -414,8 +414,8 @@ async def test_an_owner_ends_a_binding_and_it_is_told_apart(world):
     assert await world.bindings.end_by_site(world.site, binding_id) == known.binding
     listed = await world.bindings.of_owner(world.ada, before=None, limit=10)
     assert [(each.binding.binding_id, each.binding.state) for each in listed] == [
-        (other, State.ACTIVE),
-        (binding_id, State.ENDED),
+        (other, BindingState.ACTIVE),
+        (binding_id, BindingState.ENDED),
     ]
     assert (await world.actions(world.ada))[-1] == ("binding.ended", "owner", binding_id)
 
@@ -425,7 +425,7 @@ async def test_a_site_ends_a_binding(world):
     with pytest.raises(BindingNotFound):
         await world.bindings.end_by_site(world.other, binding_id)
     ended = await world.bindings.end_by_site(world.site, binding_id)
-    assert (ended.state, ended.ended_by) == (State.ENDED, Side.SITE)
+    assert (ended.state, ended.ended_by) == (BindingState.ENDED, EndedBy.SITE)
     assert (await world.bindings.status(world.site, binding_id)) == ended
     assert (await world.actions(world.ada))[-1] == ("binding.ended", "site", binding_id)
 
@@ -477,7 +477,7 @@ async def test_a_faster_end_stays_on_record(small_world, monkeypatch):
     binding_id = await world.made()
     overtaken(world, monkeypatch, lambda: world.bindings.end_by_site(world.site, binding_id))
     ended = await world.bindings.end_by_owner(world.ada, binding_id)
-    assert ended.binding.ended_by is Side.SITE
+    assert ended.binding.ended_by is EndedBy.SITE
     assert (await world.actions(world.ada))[-1] == ("binding.ended", "site", binding_id)
 
 

@@ -6,7 +6,13 @@ from datetime import datetime
 import asyncpg
 
 from lime_server.infrastructure.postgres.pool import Database
-from lime_server.modules.binding.model import AskingSite, Binding, KnownBinding, Side, State
+from lime_server.modules.binding.model import (
+    AskingSite,
+    Binding,
+    BindingState,
+    EndedBy,
+    KnownBinding,
+)
 
 _COLUMNS = """
     b.binding_id, b.site_id, b.state, b.redirect_uri, b.browser_state, b.code_challenge,
@@ -127,7 +133,7 @@ def _known(row: asyncpg.Record) -> KnownBinding:
     binding = Binding(
         binding_id=row["binding_id"],
         site_id=row["site_id"],
-        state=State(row["state"]),
+        state=BindingState(row["state"]),
         redirect_uri=row["redirect_uri"],
         browser_state=row["browser_state"],
         code_challenge=row["code_challenge"],
@@ -139,7 +145,7 @@ def _known(row: asyncpg.Record) -> KnownBinding:
         decided_at=row["decided_at"],
         bound_at=row["bound_at"],
         ended_at=row["ended_at"],
-        ended_by=None if row["ended_by"] is None else Side(row["ended_by"]),
+        ended_by=None if row["ended_by"] is None else EndedBy(row["ended_by"]),
     )
     site = AskingSite(row["site_id"], row["site_name"], row["domain"], row["domain_verified"])
     return KnownBinding(binding, site, row["agent_name"])

@@ -16,7 +16,7 @@ from enum import StrEnum
 from lime_server.core.errors import Conflict
 
 
-class State(StrEnum):
+class BindingState(StrEnum):
     """Where a binding stands; the value is what the wire says."""
 
     PENDING = "PENDING"
@@ -31,17 +31,19 @@ class State(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-_NEXT: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.APPROVED, State.REFUSED, State.EXPIRED}),
-    State.APPROVED: frozenset({State.ACTIVE, State.EXPIRED}),
-    State.ACTIVE: frozenset({State.ENDED}),
-    State.ENDED: frozenset(),
-    State.REFUSED: frozenset(),
-    State.EXPIRED: frozenset(),
+_NEXT: dict[BindingState, frozenset[BindingState]] = {
+    BindingState.PENDING: frozenset(
+        {BindingState.APPROVED, BindingState.REFUSED, BindingState.EXPIRED}
+    ),
+    BindingState.APPROVED: frozenset({BindingState.ACTIVE, BindingState.EXPIRED}),
+    BindingState.ACTIVE: frozenset({BindingState.ENDED}),
+    BindingState.ENDED: frozenset(),
+    BindingState.REFUSED: frozenset(),
+    BindingState.EXPIRED: frozenset(),
 }
 
 
-class Side(StrEnum):
+class EndedBy(StrEnum):
     """Who ended a binding."""
 
     OWNER = "owner"
@@ -54,7 +56,7 @@ class Binding:
 
     binding_id: str
     site_id: str
-    state: State
+    state: BindingState
     redirect_uri: str
     browser_state: str = field(repr=False)
     """What comes back with the redirect as `state`, by which a site knows its own browser again."""
@@ -73,13 +75,13 @@ class Binding:
     """When it left PENDING."""
     bound_at: datetime | None = None
     ended_at: datetime | None = None
-    ended_by: Side | None = None
+    ended_by: EndedBy | None = None
 
     def at(self, now: datetime) -> "Binding":
         """This binding as it stands at `now`: requests and codes expire by themselves."""
-        if self.state in {State.PENDING, State.APPROVED} and now >= self.expires_at:
+        if self.state in {BindingState.PENDING, BindingState.APPROVED} and now >= self.expires_at:
             return self._to(
-                State.EXPIRED, decided_at=self.decided_at or self.expires_at, code_hash=None
+                BindingState.EXPIRED, decided_at=self.decided_at or self.expires_at, code_hash=None
             )
         return self
 
@@ -91,7 +93,7 @@ class Binding:
         Raises Conflict unless it is pending.
         """
         return self._to(
-            State.APPROVED,
+            BindingState.APPROVED,
             agent_id=agent_id,
             owner_id=owner_id,
             code_hash=code_hash,
@@ -101,40 +103,40 @@ class Binding:
 
     def refused_by(self, owner_id: str, now: datetime) -> "Binding":
         """This binding once `owner_id` said no. Raises Conflict unless it is pending."""
-        return self._to(State.REFUSED, owner_id=owner_id, decided_at=now)
+        return self._to(BindingState.REFUSED, owner_id=owner_id, decided_at=now)
 
     def exchanged(self, now: datetime) -> "Binding":
         """This binding once its site has shown the code, which is spent by that.
 
         Raises Conflict unless it is approved.
         """
-        return self._to(State.ACTIVE, code_hash=None, bound_at=now)
+        return self._to(BindingState.ACTIVE, code_hash=None, bound_at=now)
 
-    def ended(self, by: Side, now: datetime) -> "Binding":
+    def ended(self, by: EndedBy, now: datetime) -> "Binding":
         """This binding once `by` ended it. Raises Conflict unless it is active."""
-        return self._to(State.ENDED, ended_at=now, ended_by=by)
+        return self._to(BindingState.ENDED, ended_at=now, ended_by=by)
 
     @property
     def is_pending(self) -> bool:
         """Whether it still waits for its human."""
-        return self.state is State.PENDING
+        return self.state is BindingState.PENDING
 
     @property
     def is_approved(self) -> bool:
         """Whether its code waits to be exchanged."""
-        return self.state is State.APPROVED
+        return self.state is BindingState.APPROVED
 
     @property
     def is_active(self) -> bool:
         """Whether agent and account are linked."""
-        return self.state is State.ACTIVE
+        return self.state is BindingState.ACTIVE
 
     @property
     def was_made(self) -> bool:
         """Whether it is a link, or was one: only those are listed and can be ended."""
-        return self.state in {State.ACTIVE, State.ENDED}
+        return self.state in {BindingState.ACTIVE, BindingState.ENDED}
 
-    def _to(self, state: State, **changes: object) -> "Binding":
+    def _to(self, state: BindingState, **changes: object) -> "Binding":
         if state not in _NEXT[self.state]:
             raise Conflict(f"A binding that is {self.state} cannot become {state}.")
         return replace(self, state=state, **changes)  # type: ignore[arg-type]  # named above

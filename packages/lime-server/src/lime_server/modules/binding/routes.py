@@ -58,7 +58,7 @@ def _making_routes(api: APIRouter, parts: BindingParts) -> None:
         | http.fails_with(InvalidInput, RedirectUriNotListed, *credentials.SITE_FAILURES),
     )
     async def create(
-        site: Annotated[Site, Depends(current_site)], body: wire.CreateBody
+        site: Annotated[Site, Depends(current_site)], body: wire.AskBindingBody
     ) -> Response:
         """By the site, whose human wants to link an agent to their account there."""
         binding = await parts.bindings.create(site, body.wish())
@@ -85,7 +85,7 @@ def _connect_routes(api: APIRouter, parts: BindingParts) -> None:
     @api.get(
         "/requests/{binding_id}",
         summary="See what a site asks for",
-        response_model=http.Envelope[wire.Question],
+        response_model=http.Envelope[wire.BindingQuestion],
         responses=http.succeeds_with(200, "Which site it is, and what it will learn.")
         | http.fails_with(BindingNotFound, *credentials.SESSION_FAILURES),
     )
@@ -93,12 +93,12 @@ def _connect_routes(api: APIRouter, parts: BindingParts) -> None:
         _session: Annotated[Session, Depends(current_session)], binding_id: BindingId
     ) -> Response:
         """For the connect page, while the request waits for an answer."""
-        return http.success(wire.Question.of(await parts.bindings.look(binding_id)))
+        return http.success(wire.BindingQuestion.of(await parts.bindings.look(binding_id)))
 
     @api.post(
         "/requests/{binding_id}/approve",
         summary="Bind an agent",
-        response_model=http.Envelope[wire.Redirect],
+        response_model=http.Envelope[wire.GoingBack],
         responses=http.succeeds_with(200, "Send the browser to `redirect_to`.")
         | http.fails_with(
             InvalidInput,
@@ -112,29 +112,29 @@ def _connect_routes(api: APIRouter, parts: BindingParts) -> None:
     async def approve(
         session: Annotated[Session, Depends(current_session)],
         binding_id: BindingId,
-        body: wire.ApproveBody,
+        body: wire.PickAgentBody,
     ) -> Response:
         """By the human, who picked one of their agents. Repeat it with an `Idempotency-Key`."""
         redirect_to = await parts.bindings.approve(
             session.owner.owner_id, binding_id, body.agent_id
         )
-        return http.success(wire.Redirect(redirect_to=redirect_to))
+        return http.success(wire.GoingBack(redirect_to=redirect_to))
 
     @api.post(
         "/requests/{binding_id}/refuse",
         summary="Bind no agent",
-        response_model=http.Envelope[wire.Redirect],
+        response_model=http.Envelope[wire.GoingBack],
         responses=http.succeeds_with(200, "Send the browser to `redirect_to`.")
         | http.fails_with(InvalidInput, BindingNotFound, *credentials.SESSION_FAILURES),
     )
     async def refuse(
         session: Annotated[Session, Depends(current_session)],
         binding_id: BindingId,
-        _body: wire.RefuseBody | None = None,
+        _body: wire.RefuseBindingBody | None = None,
     ) -> Response:
         """By the human: the site is told `error=access_denied`. May be repeated."""
         redirect_to = await parts.bindings.refuse(session.owner.owner_id, binding_id)
-        return http.success(wire.Redirect(redirect_to=redirect_to))
+        return http.success(wire.GoingBack(redirect_to=redirect_to))
 
 
 def _site_routes(api: APIRouter, parts: BindingParts) -> None:

@@ -26,7 +26,7 @@ from lime_server.core.ports import TokenHash, Transactions
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.foundation.audit import Actor, Audit, Target
 from lime_server.foundation.sites import Site
-from lime_server.modules.binding.model import Binding, KnownBinding, Side, State
+from lime_server.modules.binding.model import Binding, BindingState, EndedBy, KnownBinding
 from lime_server.modules.binding.passports import BindingPassports
 from lime_server.modules.binding.ports import (
     BindingStore,
@@ -141,7 +141,7 @@ class Bindings:
         binding = Binding(
             binding_id=new_id(now),
             site_id=site.site_id,
-            state=State.PENDING,
+            state=BindingState.PENDING,
             redirect_uri=wish.redirect_uri,
             browser_state=self._new_state() if wish.state is None else wish.state,
             code_challenge=wish.code_challenge,
@@ -200,7 +200,7 @@ class Bindings:
         """
         known = await self._find(unverified_id)
         old = known.binding
-        if old.state is State.REFUSED and old.owner_id == owner_id:
+        if old.state is BindingState.REFUSED and old.owner_id == owner_id:
             return _refusal(old)
         if not old.is_pending or await self._is_suspended(known):
             raise BindingNotFound
@@ -271,12 +271,12 @@ class Bindings:
         if known.binding.owner_id != owner_id:
             raise BindingNotFound
         actor = Actor("owner", owner_id)
-        return replace(known, binding=await self._end(known.binding, Side.OWNER, actor))
+        return replace(known, binding=await self._end(known.binding, EndedBy.OWNER, actor))
 
     async def end_by_site(self, site: Site, unverified_id: str) -> Binding:
         """The site ends a binding. May be repeated. Raises BindingNotFound as `status` does."""
         binding = await self.status(site, unverified_id)
-        return await self._end(binding, Side.SITE, Actor("site", site.site_id))
+        return await self._end(binding, EndedBy.SITE, Actor("site", site.site_id))
 
     async def prune(self) -> None:
         """Delete old requests that led to nothing. Any number of servers may do so at once."""
@@ -284,7 +284,7 @@ class Bindings:
         while await self._store.prune(before, limit=_PRUNED_AT_ONCE) == _PRUNED_AT_ONCE:
             pass
 
-    async def _end(self, old: Binding, side: Side, actor: Actor) -> Binding:
+    async def _end(self, old: Binding, side: EndedBy, actor: Actor) -> Binding:
         if not old.was_made:
             raise BindingNotFound
         if not old.is_active:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lime_server.modules.binding.model import Binding, KnownBinding, Side, State
+from lime_server.modules.binding.model import Binding, BindingState, EndedBy, KnownBinding
 from lime_server.modules.binding.service import MAX_STATE, Claim, Exchanged, Wish
 from lime_server.modules.http import Timestamp
 
@@ -19,7 +19,7 @@ class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class CreateBody(_Input):
+class AskBindingBody(_Input):
     """What a site says about the binding it asks for."""
 
     redirect_uri: Annotated[
@@ -53,13 +53,13 @@ class CreateBody(_Input):
         )
 
 
-class ApproveBody(_Input):
+class PickAgentBody(_Input):
     """Which agent the human picked."""
 
     agent_id: Annotated[str, Field(max_length=MAX_TEXT)]
 
 
-class RefuseBody(_Input):
+class RefuseBindingBody(_Input):
     """Nothing needs to be said to refuse."""
 
 
@@ -101,7 +101,7 @@ class CreatedBinding(BaseModel):
 
     binding_id: str
     connect_url: Annotated[str, Field(description="Send the human's browser there.")]
-    status: State
+    status: BindingState
     expires_at: Timestamp
     site_id: str
     state: Annotated[str, Field(description="Keep it in the browser's session and compare it.")]
@@ -119,7 +119,7 @@ class CreatedBinding(BaseModel):
         )
 
 
-class WhichSite(BaseModel):
+class BindingSite(BaseModel):
     """Who asks."""
 
     site_id: str
@@ -153,11 +153,11 @@ LEARNS = [
 """Every claim of a binding passport that says something about anybody."""
 
 
-class Question(BaseModel):
+class BindingQuestion(BaseModel):
     """What a human is asked."""
 
     binding_id: str
-    site: WhichSite
+    site: BindingSite
     redirect_host: Annotated[str, Field(description="Where the browser will be sent afterwards.")]
     expires_at: Timestamp
     learns: list[Learned]
@@ -167,14 +167,14 @@ class Question(BaseModel):
         """A pending request, as the connect page shows it."""
         return cls(
             binding_id=known.binding.binding_id,
-            site=WhichSite.of(known),
+            site=BindingSite.of(known),
             redirect_host=urlsplit(known.binding.redirect_uri).netloc,
             expires_at=known.binding.expires_at,
             learns=LEARNS,
         )
 
 
-class Redirect(BaseModel):
+class GoingBack(BaseModel):
     """Where the browser goes now."""
 
     redirect_to: str
@@ -192,7 +192,7 @@ class ExchangedBinding(BaseModel):
         return cls(passport=exchanged.passport, binding_id=exchanged.binding.binding_id)
 
 
-class WhichAgent(BaseModel):
+class BoundAgent(BaseModel):
     """Who is bound."""
 
     agent_id: str
@@ -203,12 +203,12 @@ class OwnersBinding(BaseModel):
     """A binding, as the agent's owner sees it."""
 
     binding_id: str
-    status: State
-    site: WhichSite
-    agent: WhichAgent
+    status: BindingState
+    site: BindingSite
+    agent: BoundAgent
     bound_at: Timestamp | None
     ended_at: Timestamp | None
-    ended_by: Side | None
+    ended_by: EndedBy | None
 
     @classmethod
     def of(cls, known: KnownBinding) -> Self:
@@ -217,8 +217,8 @@ class OwnersBinding(BaseModel):
         return cls(
             binding_id=binding.binding_id,
             status=binding.state,
-            site=WhichSite.of(known),
-            agent=WhichAgent(
+            site=BindingSite.of(known),
+            agent=BoundAgent(
                 agent_id=str(binding.agent_id), display_name=known.agent_name or "Deleted agent"
             ),
             bound_at=binding.bound_at,
@@ -232,7 +232,7 @@ class SitesBinding(BaseModel):
 
     binding_id: str
     site_id: str
-    status: State
+    status: BindingState
     expires_at: Annotated[
         Timestamp, Field(description="When an unanswered request, or else its code, expires.")
     ]
@@ -240,7 +240,7 @@ class SitesBinding(BaseModel):
     user_id: str | None
     bound_at: Timestamp | None
     ended_at: Timestamp | None
-    ended_by: Side | None
+    ended_by: EndedBy | None
 
     @classmethod
     def of(cls, binding: Binding) -> Self:
