@@ -181,6 +181,10 @@ def test_what_waits_to_be_noted_is_bounded(small_world, monkeypatch):
     assert list(use._uses) == [b"first"]
 
 
+async def test_where_nothing_was_used_nothing_is_written(small_world):
+    await TokenUse(None, small_world.clock).flush()
+
+
 # Deliveries
 
 
