@@ -182,21 +182,24 @@ class DeliveryMonitor:
         end, beat = loop.time() + self.timing.lifetime, loop.time() + self.timing.keepalive
         shown = b""
         while not viewer.left and loop.time() < end:
-            try:
-                current = shape(await self.look(owner_id, viewer.site_id))
-            except Unavailable:
-                current = shown  # what was shown stays true as far as anybody knows
-            except DomainError:
-                return
-            if current != shown:
-                shown = current
-                yield b"data: " + current + b"\n\n"
-                beat = loop.time() + self.timing.keepalive
-            elif loop.time() >= beat:
-                yield b": keepalive\n\n"
-                beat = loop.time() + self.timing.keepalive
+            current = await self._seen(owner_id, viewer, shape, shown)
+            if current != shown or loop.time() >= beat:
+                yield b": keepalive\n\n" if current == shown else b"data: " + current + b"\n\n"
+                shown, beat = current, loop.time() + self.timing.keepalive
             await asyncio.sleep(self.timing.pause)
             await viewer.wait(self.timing.look_every)
+
+    async def _seen(
+        self, owner_id: str, viewer: "Viewer", shape: Callable[[Snapshot], bytes], shown: bytes
+    ) -> bytes:
+        """What there is to show now. The viewer leaves when it can no longer be seen."""
+        try:
+            return shape(await self.look(owner_id, viewer.site_id))
+        except Unavailable:
+            return shown  # stays true as far as anybody knows
+        except DomainError:
+            viewer.leave()
+            return shown
 
 
 class Viewer:
