@@ -8,9 +8,11 @@ from fastapi import Query, Response
 from fastapi.security import APIKeyCookie, APIKeyHeader
 from pydantic import BaseModel, Field, PlainSerializer
 
+from lime_server.core import pages
 from lime_server.core.errors import DomainError
-from lime_server.core.pages import DEFAULT_LIMIT as DEFAULT_LIMIT
-from lime_server.core.pages import MAX_LIMIT, Page
+from lime_server.core.pages import Page
+
+DEFAULT_LIMIT = pages.DEFAULT_LIMIT
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -67,7 +69,7 @@ class ListOf(BaseModel, Generic[T]):
 Cursor = Annotated[
     str | None, Query(max_length=64, description="`next_cursor` of the page before.")
 ]
-PageLimit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items of this page.")]
+PageLimit = Annotated[int, Query(ge=1, le=pages.MAX_LIMIT, description="Most items of this page.")]
 
 
 class ErrorBody(BaseModel):
