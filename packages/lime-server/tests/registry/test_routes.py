@@ -115,10 +115,11 @@ async def test_the_life_of_an_agent(api, small_world):
     assert data(await api.ada.patch(own, json={})) == changed
     able = data(await api.ada.put(f"{own}/capabilities", json={"capabilities": ["oauth:mcp"]}))
     assert able["capabilities"] == ["oauth:mcp"]
+    small_world.clock.advance(1)
     rotated = data(await api.ada.post(f"{own}/tokens", json={"overlap_seconds": 60}), 201)
     assert rotated["agent_token"].startswith("at_")
     tokens = data(await api.ada.get(f"{own}/tokens"))
-    assert [one["expires_at"] for one in tokens["items"]] == [None, "2026-11-23T10:01:00Z"]
+    assert [one["expires_at"] for one in tokens["items"]] == [None, "2026-11-23T10:01:01Z"]
     assert tokens["items"][0]["token_id"] == rotated["token_id"]
     assert "token" not in json.dumps(tokens).replace("token_id", "")
     data(await api.ada.post(f"{own}/tokens"), 201)
@@ -183,6 +184,18 @@ async def test_both_sides_see_a_login_afterwards(api, small_world):
     assert pending["agent"] is None
     answer = await api.ada.get(f"{SITES}/{world.site.site_id}/logins?cursor=x")
     assert code(answer, 400) == "INVALID_REQUEST"
+
+
+async def test_a_site_is_not_told_who_refused(api, small_world):
+    await small_world.login(State.DENIED)
+    site = f"{SITES}/{small_world.site.site_id}"
+    (record,) = data(await api.ada.get(f"{site}/logins"))["items"]
+    assert (record["status"], record["agent"]) == ("DENIED", None)
+    (event,) = data(await api.ada.get(f"{site}/delivery"))["undelivered"]
+    assert (event["type"], event["agent_id"]) == ("denied", None)
+    agent = f"{AGENTS}/{small_world.agent.agent_id}"
+    (record,) = data(await api.ada.get(f"{agent}/logins"))["items"]
+    assert record["agent"]["agent_id"] == small_world.agent.agent_id
 
 
 async def test_deliveries_are_seen_and_helped_along(api, small_world):
