@@ -192,7 +192,7 @@ class Server:
 
     async def code(self) -> str:
         mail = (await self.mails())[0]
-        return re.search(r"\b\d{6}\b", mail.text)[0]
+        return re.search(r"\b\d{6}(\d\d)?\b", mail.text)[0]
 
     async def actions(self, owner_id: str) -> list[str]:
         """What the audit log says of this owner, oldest first."""

@@ -198,6 +198,50 @@ async def test_an_old_hash_is_renewed_at_sign_in(server, ada, say):
     say(await ada.sign_in())
 
 
+async def test_an_old_hash_that_somebody_else_renews_is_looked_at_again(
+    server, ada, refusal, say, monkeypatch
+):
+    accounts = server.backend.stores.accounts
+    await accounts.set_password(ada.owner_id, PasswordHasher(2, 8, 1).hash(PASSWORD))
+    rehash = accounts.rehash
+
+    async def slower(owner_id: str, old: str, new: str) -> bool:
+        monkeypatch.setattr(accounts, "rehash", rehash)
+        assert await rehash(owner_id, old, PasswordHasher(1, 8, 1).hash(PASSWORD))
+        return await rehash(owner_id, old, new)
+
+    monkeypatch.setattr(accounts, "rehash", slower)
+    say(await ada.sign_in())
+
+
+async def test_a_sign_in_that_the_next_password_overtakes_begins_nothing(
+    server, ada, refusal, say, monkeypatch
+):
+    hasher = server.office.routes.accounts._tools.hasher
+    verify, phone = hasher.verify, server.browser()
+    body = {"current_password": PASSWORD, "new_password": NEXT}
+
+    async def overtaken(*arguments):
+        monkeypatch.setattr(hasher, "verify", verify)
+        right = await verify(*arguments)
+        say(await ada.post("users/password", body))
+        return right
+
+    monkeypatch.setattr(hasher, "verify", overtaken)
+    assert refusal(await phone.sign_in()) == (401, "INVALID_CREDENTIALS")
+    assert len(await server.backend.stores.sessions.of_owner(ada.owner_id)) == 1
+
+
+async def test_half_a_sign_in_ends_with_its_password(server, ada, refusal, say):
+    totp, _ = await add_totp(server, ada, say)
+    phone = server.browser()
+    say(await phone.sign_in())
+    say(await ada.post("users/password", {"current_password": PASSWORD, "new_password": NEXT}))
+    server.backend.clock.advance(30)
+    body = {"code": totp.at(server.backend.clock.now())}
+    assert refusal(await phone.post("users/login/second-factor", body)) == (401, "NOT_SIGNED_IN")
+
+
 async def test_guessing_is_slowed_but_not_for_the_owners_own_browser(server, ada, refusal, say):
     guesser = server.browser()
     answers = [await guesser.sign_in(password=f"guess number {n}") for n in range(10)]
@@ -412,7 +456,7 @@ async def test_a_stranger_gets_the_same_answer_and_no_mail(server, browser, refu
     [(queued, _, _)] = server.backend.stores.outbox.mails.values()
     assert queued.mail.to is None
     assert await server.mails() == []
-    code = re.search(r"\d{6}", queued.mail.text)[0]
+    code = re.search(r"\d{8}", queued.mail.text)[0]
     body = {"email": ADA, "code": code, "new_password": NEXT}
     assert refusal(await browser.post("users/password/reset/confirm", body)) == (
         400,
@@ -439,6 +483,46 @@ async def test_a_code_for_a_password_can_be_lost_in_a_race(server, ada, refusal,
             400,
             "INVALID_CODE",
         )
+
+
+async def test_nobody_else_can_use_up_a_code_or_make_it_void(server, ada, refusal, say):
+    lost, guesser = server.browser(), server.browser()
+    await lost.post("users/password/reset", {"email": ADA})
+    body = {"email": ADA, "code": await server.code(), "new_password": NEXT}
+    assert len(body["code"]) == 8
+    # Neither by guessing, with and without a code of their own, nor by asking for another one.
+    wrong = {**body, "code": "0"}
+    for _ in range(11):
+        await guesser.post("users/password/reset/confirm", wrong)
+    await guesser.post("users/password/reset", {"email": ADA})
+    for _ in range(6):
+        answer = await guesser.post("users/password/reset/confirm", wrong)
+        assert refusal(answer) == (400, "INVALID_CODE")
+    # Nor is the code of any use to them, or for another address.
+    answer = await guesser.post("users/password/reset/confirm", body)
+    assert refusal(answer) == (400, "INVALID_CODE")
+    answer = await lost.post("users/password/reset/confirm", {**body, "email": "other@example.com"})
+    assert refusal(answer) == (400, "INVALID_CODE")
+    say(await lost.post("users/password/reset/confirm", body))
+
+
+async def test_who_keeps_asking_in_anothers_name_does_not_stop_their_own_browser(
+    server, ada, refusal, say
+):
+    stranger = server.browser()
+    answers = [await stranger.post("users/password/reset", {"email": ADA}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [202] * 4 + [429]
+    say(await ada.post("users/password/reset", {"email": ADA}), 202)
+
+
+async def test_a_code_is_void_once_the_password_is_another_one(server, ada, refusal, say):
+    lost = server.browser()
+    await lost.post("users/password/reset", {"email": ADA})
+    code = await server.code()
+    say(await ada.post("users/password", {"current_password": PASSWORD, "new_password": NEXT}))
+    body = {"email": ADA, "code": code, "new_password": "yet another battery"}
+    assert refusal(await lost.post("users/password/reset/confirm", body)) == (400, "INVALID_CODE")
+    say(await lost.sign_in(password=NEXT))
 
 
 # Step-up

@@ -36,12 +36,33 @@ async def test_an_account_is_found_by_address_and_id(backend, owner):
 async def test_a_password_is_set_rehashed_and_not_set_back(backend, owner):
     accounts = backend.stores.accounts
     await accounts.set_password(owner.owner_id, "one")
-    await accounts.rehash(owner.owner_id, "one", "two")
-    await accounts.rehash(owner.owner_id, "one", "three")
+    assert await accounts.rehash(owner.owner_id, "one", "two")
+    assert not await accounts.rehash(owner.owner_id, "one", "three")
     account = await accounts.by_id(owner.owner_id)
     assert account.password_hash == "two"
     assert account.owner.email_verified
     assert await accounts.any_password()
+
+
+async def test_a_password_that_is_held_does_not_change_meanwhile(backend, owner):
+    accounts, transactions = backend.stores.accounts, backend.transactions
+    assert await accounts.hold_password(owner.owner_id, None)
+    await accounts.set_password(owner.owner_id, "one")
+    assert not await accounts.hold_password(owner.owner_id, None)
+    assert not await accounts.hold_password(owner.owner_id, "two")
+
+    async def change() -> None:
+        async with transactions.transaction():
+            await accounts.set_password(owner.owner_id, "two")
+
+    async with transactions.transaction():
+        assert await accounts.hold_password(owner.owner_id, "one")
+        changing = asyncio.create_task(change())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(changing), 0.1)
+        assert await accounts.hold_password(owner.owner_id, "one")
+    await changing
+    assert await accounts.hold_password(owner.owner_id, "two")
 
 
 async def test_an_address_has_one_account(backend, owner):

@@ -30,10 +30,15 @@ from lime_server.foundation.sessions import Session, Sessions, SignedIn
 from lime_server.foundation.slowing import Slowing
 from lime_server.foundation.tickets import Ticket, TicketStore
 
+CODE_DIGITS = 6
+"""Of a code that proves an address: whoever guesses it has an account that is new and empty."""
+RESET_DIGITS = 8
+"""Of a code that replaces a password. The mails that `slowing.MAILS` lets out in a year allow
+260,000 tries: one in four to guess six digits, one in 400 to guess eight."""
 CODE_LIFE = timedelta(minutes=15)
 """How long a code from a mail is good: mail takes minutes at times."""
 CODE_TRIES = 5
-"""Tries per code: one in 200,000 to guess it."""
+"""Tries per code."""
 HALF_LIFE = timedelta(minutes=5)
 """How long a sign-in waits for its second factor."""
 HALF_TRIES = 5
@@ -69,8 +74,12 @@ class AccountStore(Protocol):
         """Replace the password; whoever set it has read our mail, or knew the old one."""
         ...
 
-    async def rehash(self, owner_id: str, old: str, new: str) -> None:
-        """Replace `old` by another hash of the same password, unless it was changed meanwhile."""
+    async def rehash(self, owner_id: str, old: str, new: str) -> bool:
+        """Replace `old` by another hash of the same password; False if it was changed meanwhile."""
+        ...
+
+    async def hold_password(self, owner_id: str, password_hash: str | None) -> bool:
+        """Whether the password still has this hash; it stays so until the transaction ends."""
         ...
 
     async def claim(self, owner_id: str, email: str, password_hash: str) -> None:
@@ -139,7 +148,7 @@ class Accounts:
         # 2. The same work for everybody.
         known = await tools.store.by_email(address)
         password_hash = await tools.hasher.hash(chosen)
-        token, code = Token.new(TokenKind.TICKET), _code()
+        token, code = Token.new(TokenKind.TICKET), _code(CODE_DIGITS)
         key = self._key("register", token.text)
         ticket = Ticket(
             key=key,
@@ -159,7 +168,8 @@ class Accounts:
         """Make the owner who has read the code. Raises InvalidCode, InvalidInput, RateLimited."""
         tools = self._tools
         address = email_address(email)
-        await tools.slowing.attempt("verify", address)
+        # Counted for this registration: for the address, anybody could keep its owner out.
+        await tools.slowing.attempt("verify", unverified_ticket or "")
         key = self._key("register", unverified_ticket or "")
         ticket = await self._right_code(key, "register", code)
         if ticket.email != address:
@@ -254,16 +264,23 @@ class Accounts:
         # 3. A hash of the past becomes one of today, while the password is at hand.
         if tools.hasher.is_outdated(stored):
             new = await tools.hasher.hash(normal(password))
-            await tools.store.rehash(account.owner.owner_id, stored, new)
+            if not await tools.store.rehash(account.owner.owner_id, stored, new):
+                # Somebody was faster: is it still this password?
+                return await self.sign_in(email, password, unverified_device=unverified_device)
+            stored = new
         # 4. Is the password enough?
         methods = (await tools.factors.of(account.owner.owner_id)).methods
         if not methods:
-            return await self._begin(account.owner, "password")
+            signed_in = await self._begin(account.owner, "password", stored)
+            if signed_in is None:
+                raise InvalidCredentials
+            return signed_in
         token = Token.new(TokenKind.TICKET)
         half = Ticket(
             key=self._key("half", token.text),
             kind="half",
             owner_id=account.owner.owner_id,
+            password_hash=stored,
             tries_left=HALF_TRIES,
             expires_at=tools.clock.now() + HALF_LIFE,
         )
@@ -286,13 +303,19 @@ class Accounts:
         await self._check_factor(owner, code, recovery_code)
         if await tools.tickets.take(key, "half", tools.clock.now()) is None:
             raise NotSignedIn
-        return await self._begin(owner, "totp" if recovery_code is None else "recovery-code")
+        method = "totp" if recovery_code is None else "recovery-code"
+        signed_in = await self._begin(owner, method, ticket.password_hash)
+        if signed_in is None:
+            raise NotSignedIn
+        return signed_in
 
     async def sign_in_with_passkey(self, unverified: Mapping[str, object]) -> SignedIn:
         """A session for the owner of this passkey. Raises InvalidPasskey, RateLimited."""
         await self._tools.slowing.attempt("passkey", secrets.token_hex(8))
         owner_id = await self._tools.factors.check_passkey(unverified)
-        return await self._begin(await self._owner(owner_id), "passkey")
+        owner = await self._owner(owner_id)
+        async with self._tools.transactions.transaction():
+            return await self._begun(owner, "passkey")
 
     async def sign_out(self, session: Session) -> None:
         """End this session."""
@@ -350,17 +373,22 @@ class Accounts:
         await tools.post.hurry()
         return signed_in
 
-    async def ask_reset(self, email: str, proof: Proof) -> None:
+    async def ask_reset(
+        self, email: str, proof: Proof, *, unverified_device: str | None = None
+    ) -> Token:
         """Send a code to `email`, if it is an owner's; to everybody else, work of the same cost.
 
+        Returns what the browser keeps until the code is typed in: nobody else can use up its
+        tries, or make it void by asking for another one.
         Raises CaptchaFailed, InvalidInput, RateLimited.
         """
         tools = self._tools
         address = email_address(email)
         await tools.captcha.check(proof)
-        await tools.slowing.mail(address)
+        await tools.slowing.mail(address, unverified_device=unverified_device)
         account = await tools.store.by_email(address)
-        code, key = _code(), self._key("reset", address)
+        token, code = Token.new(TokenKind.TICKET), _code(RESET_DIGITS)
+        key = self._key("reset", token.text)
         ticket = Ticket(
             key=key,
             kind="reset",
@@ -369,10 +397,13 @@ class Accounts:
             email=address,
             # Of a stranger not even a guessed code is right.
             code_hash=self._code_hash(key, code if account else secrets.token_hex(16)),
+            # Void as soon as the password is another one.
+            password_hash=account.password_hash if account else None,
         )
         await self._write(ticket, tools.letters.reset(address if account else None, code))
+        return token
 
-    async def reset(self, email: str, code: str, new: str) -> None:
+    async def reset(self, unverified_ticket: str | None, email: str, code: str, new: str) -> None:
         """Set another password with the code, and end all sessions.
 
         A second factor stays: the mailbox alone opens no account that has one.
@@ -381,16 +412,18 @@ class Accounts:
         tools = self._tools
         address = email_address(email)
         chosen = new_password(new, email=address)
-        await tools.slowing.attempt("reset", address)
-        key = self._key("reset", address)
-        await self._right_code(key, "reset", code)
+        await tools.slowing.attempt("reset", unverified_ticket or "")
+        key = self._key("reset", unverified_ticket or "")
+        ticket = await self._right_code(key, "reset", code)
         account = await tools.store.by_email(address)
-        if account is None:
+        if account is None or ticket.email != address:
             raise InvalidCode
         password_hash = await tools.hasher.hash(chosen)
         owner = account.owner
         async with tools.transactions.transaction():
             if await tools.tickets.take(key, "reset", tools.clock.now()) is None:
+                raise InvalidCode
+            if not await tools.store.hold_password(owner.owner_id, ticket.password_hash):
                 raise InvalidCode
             await tools.store.set_password(owner.owner_id, password_hash)
             await tools.sessions.end_all(owner.owner_id)
@@ -400,12 +433,21 @@ class Accounts:
 
     # Steps that several share
 
-    async def _begin(self, owner: Owner, method: str) -> SignedIn:
+    async def _begin(self, owner: Owner, method: str, password_hash: str | None) -> SignedIn | None:
+        """A session, unless the password that was right is another one by now.
+
+        Whoever changes it ends all sessions, and that includes those which are about to begin.
+        """
         async with self._tools.transactions.transaction():
-            signed_in = await self._tools.sessions.begin(owner)
-            session_id = signed_in.session.session_id
-            detail = {"method": method}
-            await self._record("owner.signed-in", owner, session_id=session_id, detail=detail)
+            if not await self._tools.store.hold_password(owner.owner_id, password_hash):
+                return None
+            return await self._begun(owner, method)
+
+    async def _begun(self, owner: Owner, method: str) -> SignedIn:
+        signed_in = await self._tools.sessions.begin(owner)
+        session_id = signed_in.session.session_id
+        detail = {"method": method}
+        await self._record("owner.signed-in", owner, session_id=session_id, detail=detail)
         return signed_in
 
     async def _check_password(self, owner: Owner, password: str) -> None:
@@ -484,6 +526,6 @@ class Accounts:
         return self._tools.tokens.hash(f"code\n{key.hex()}\n{code}")
 
 
-def _code() -> str:
-    """Six digits, all equally likely."""
-    return f"{secrets.randbelow(1_000_000):06d}"
+def _code(digits: int) -> str:
+    """As many digits, all equally likely."""
+    return f"{secrets.randbelow(10**digits):0{digits}d}"

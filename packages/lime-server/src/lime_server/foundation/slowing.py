@@ -37,19 +37,21 @@ class Slowing:
     ) -> None:
         """Count an attempt on `account`, whether or not there is one. Raises RateLimited."""
         await self._limiter.take(f"{what}:from:{_address()}", PER_ADDRESS)
-        device = self._device(unverified_device, account)
-        who = self._short(account) if device is None else f"{self._short(account)}:{device}"
-        await self._limiter.take(f"{what}:on:{who}", PER_ACCOUNT)
+        await self._limiter.take(f"{what}:on:{self._who(account, unverified_device)}", PER_ACCOUNT)
 
-    async def mail(self, addressee: str) -> None:
+    async def mail(self, addressee: str, *, unverified_device: str | None = None) -> None:
         """Count a mail. Raises RateLimited."""
         await self._limiter.take(f"mail:from:{_address()}", PER_ADDRESS)
-        await self._limiter.take(f"mail:to:{self._short(addressee)}", MAILS)
+        await self._limiter.take(f"mail:to:{self._who(addressee, unverified_device)}", MAILS)
 
     def new_device(self, account: str) -> str:
         """What a browser keeps that has signed in to `account`. It opens nothing."""
         name = secrets.token_urlsafe(16)
         return f"{name}.{self._seal(name, account)}"
+
+    def _who(self, account: str, unverified_device: str | None) -> str:
+        device = self._device(unverified_device, account)
+        return self._short(account) if device is None else f"{self._short(account)}:{device}"
 
     def _device(self, unverified: str | None, account: str) -> str | None:
         match = _DEVICE.fullmatch(unverified or "")

@@ -44,10 +44,16 @@ class MemoryAccounts:
         owner = self._identities.owners[owner_id]
         self._identities.owners[owner_id] = replace(owner, email_verified=True)
 
-    async def rehash(self, owner_id: str, old: str, new: str) -> None:
-        """Replace `old` by another hash of the same password, unless it was changed meanwhile."""
-        if self.hashes.get(owner_id) == old:
-            self.hashes[owner_id] = new
+    async def rehash(self, owner_id: str, old: str, new: str) -> bool:
+        """Replace `old` by another hash of the same password; False if it was changed meanwhile."""
+        if self.hashes.get(owner_id) != old:
+            return False
+        self.hashes[owner_id] = new
+        return True
+
+    async def hold_password(self, owner_id: str, password_hash: str | None) -> bool:
+        """Whether the password still has this hash; transactions are one at a time here."""
+        return self.hashes.get(owner_id) == password_hash
 
     async def claim(self, owner_id: str, email: str, password_hash: str) -> None:
         """Give an owner address and password, and make them operator. Raises Conflict."""

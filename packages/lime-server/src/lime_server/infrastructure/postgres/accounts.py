@@ -96,14 +96,26 @@ class PostgresAccounts:
             password_hash,
         )
 
-    async def rehash(self, owner_id: str, old: str, new: str) -> None:
-        """Replace `old` by another hash of the same password, unless it was changed meanwhile."""
-        await self._database.execute(
+    async def rehash(self, owner_id: str, old: str, new: str) -> bool:
+        """Replace `old` by another hash of the same password; False if it was changed meanwhile."""
+        status = await self._database.execute(
             "UPDATE foundation.owners SET password_hash = $3 "
             "WHERE owner_id = $1 AND password_hash = $2",
             owner_id,
             old,
             new,
+        )
+        return bool(_count(status))
+
+    async def hold_password(self, owner_id: str, password_hash: str | None) -> bool:
+        """Whether the password still has this hash; it stays so until the transaction ends."""
+        return bool(
+            await self._database.fetchval(
+                "SELECT true FROM foundation.owners "
+                "WHERE owner_id = $1 AND password_hash IS NOT DISTINCT FROM $2 FOR NO KEY UPDATE",
+                owner_id,
+                password_hash,
+            )
         )
 
     async def claim(self, owner_id: str, email: str, password_hash: str) -> None:

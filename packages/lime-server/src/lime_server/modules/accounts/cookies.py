@@ -10,6 +10,7 @@ from lime_server.foundation.sessions import SessionRules, SignedIn
 from lime_server.modules.credentials import CSRF_COOKIE
 
 REGISTRATION = "lime_registration"
+RESET = "lime_reset"
 HALF = "lime_half"
 DEVICE = "lime_device"
 DEVICE_LIFE = timedelta(days=365)
@@ -48,6 +49,11 @@ class Cookies:
         """The registration that waits for its code."""
         name = self._rules.named(REGISTRATION)
         self._set(response, name, text, CODE_LIFE, same_site="strict")
+        return response
+
+    def reset(self, response: Response, text: str) -> Response:
+        """The lost password that waits for its code."""
+        self._set(response, self._rules.named(RESET), text, CODE_LIFE, same_site="strict")
         return response
 
     def signed_out(self, response: Response) -> Response:

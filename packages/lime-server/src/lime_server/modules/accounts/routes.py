@@ -28,7 +28,7 @@ from lime_server.foundation.sessions import Session, Sessions, SignedIn
 from lime_server.foundation.slowing import Slowing
 from lime_server.modules import credentials, http
 from lime_server.modules.accounts import wire
-from lime_server.modules.accounts.cookies import DEVICE, HALF, REGISTRATION, Cookies
+from lime_server.modules.accounts.cookies import DEVICE, HALF, REGISTRATION, RESET, Cookies
 
 USERS = "/foundation/users"
 SESSIONS = "/foundation/sessions"
@@ -229,10 +229,11 @@ def _reset_routes(api: APIRouter, desk: _Desk) -> None:
         responses=http.succeeds_with(202, "If there is such an owner, a mail is on its way.")
         | http.fails_with(InvalidInput, CaptchaFailed, *_OPEN),
     )
-    async def ask_reset(body: wire.ResetBody) -> Response:
+    async def ask_reset(request: Request, body: wire.ResetBody) -> Response:
         """Send a code to the address. The answer is the same whether or not it is known."""
-        await accounts.ask_reset(body.email, body.proof())
-        return http.success(wire.ResetSent(), status=202)
+        device = desk.cookies.read(request, DEVICE)
+        token = await accounts.ask_reset(body.email, body.proof(), unverified_device=device)
+        return desk.cookies.reset(http.success(wire.ResetSent(), status=202), token.text)
 
     @api.post(
         f"{USERS}/password/reset/confirm",
@@ -241,9 +242,10 @@ def _reset_routes(api: APIRouter, desk: _Desk) -> None:
         responses=http.succeeds_with(200, "All sessions have ended; sign in anew.")
         | http.fails_with(InvalidInput, InvalidCode, WeakPassword, *_OPEN),
     )
-    async def reset(body: wire.ConfirmResetBody) -> Response:
-        """With the code from the mail. A second factor stays."""
-        await accounts.reset(body.email, body.code, body.new_password)
+    async def reset(request: Request, body: wire.ConfirmResetBody) -> Response:
+        """With the code from the mail, in the browser that asked. A second factor stays."""
+        ticket = desk.cookies.read(request, RESET)
+        await accounts.reset(ticket, body.email, body.code, body.new_password)
         return http.success(wire.Done())
 
 

@@ -14,7 +14,9 @@ Email = Annotated[str, Field(min_length=3, max_length=254, description="RFC 5321
 Password = Annotated[
     str, Field(min_length=1, max_length=1024, description="At least 12 bytes when it is new.")
 ]
-Code = Annotated[str, Field(min_length=1, max_length=32, description="Six digits.")]
+Code = Annotated[
+    str, Field(min_length=1, max_length=32, description="Digits, as they were shown or mailed.")
+]
 RecoveryCode = Annotated[str, Field(min_length=1, max_length=64)]
 Credential = Annotated[
     dict[str, Any],
