@@ -23,7 +23,7 @@ class EventOnItsWay(BaseModel):
 
     event_id: Annotated[str, Field(description="Also the id of the login request.")]
     type: Literal["approved", "denied", "expired"]
-    agent_id: str | None
+    agent_id: Annotated[str | None, Field(description="Who approved; who refused is not said.")]
     created_at: Timestamp
     deliver_until: Timestamp
     leased_to: Annotated[str | None, Field(description="The worker it was last given to.")]
@@ -37,7 +37,7 @@ class EventOnItsWay(BaseModel):
             {
                 "event_id": event.event_id,
                 "type": event.kind,
-                "agent_id": event.agent_id,
+                "agent_id": event.agent_id if event.kind == "approved" else None,
                 "created_at": event.created_at,
                 "deliver_until": event.deliver_until,
                 "leased_to": event.leased_to,

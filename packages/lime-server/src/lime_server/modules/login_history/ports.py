@@ -1,6 +1,6 @@
 """What a login history is, and where it is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,12 @@ class PastLogin:
     agent_id: str | None
     """Who approved or denied it; None while nobody has."""
     agent_name: str | None
+
+    def told_to_site(self) -> "PastLogin":
+        """What the site may know of it: that somebody refused, and not who (protocol section 5)."""
+        if self.status != "DENIED":
+            return self
+        return replace(self, agent_id=None, agent_name=None)
 
 
 class LoginHistory(Protocol):

@@ -64,11 +64,11 @@ def router(parts: HistoryParts, sessions: Sessions) -> APIRouter:
         cursor: http.Cursor = None,
         limit: http.PageLimit = DEFAULT_LIMIT,
     ) -> Response:
-        """What became of the site's login requests, whoever answered them."""
+        """What became of the site's login requests. Who refused is not said."""
         site = await parts.sites.owned_by(session.owner.owner_id, site_id)
         before, now = parse_cursor(cursor), parts.clock.now()
         rows = await parts.history.of_site(site.site_id, before=before, limit=limit + 1, now=now)
-        return _answer(rows, limit)
+        return _answer([past.told_to_site() for past in rows], limit)
 
     return api
 
