@@ -267,11 +267,11 @@ async def test_an_end_that_was_cut_off_is_found(world, help_):
 
 async def test_what_is_written_while_it_is_read_is_no_flaw(world, help_):
     owner = await chain(world)
-    old = await world.stores.log.heads()
+    looks = [await world.stores.log.heads()]
     await world.audit.record("agent.renamed", owner_id=owner.owner_id, actor=SYSTEM)
 
     async def heads():
-        return old
+        return looks.pop() if looks else await world.stores.log.heads()
 
     store = Rewritten(world.stores.log)
     store.heads = heads
@@ -279,6 +279,28 @@ async def test_what_is_written_while_it_is_read_is_no_flaw(world, help_):
         store, transactions=world.stores.transactions, seals=help_.SECRETS.audit, clock=world.clock
     )
     assert (await reader.verify()).flaws == []
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+async def test_an_entry_that_was_put_behind_the_end_is_found(world, gap):
+    """Somebody who has the database, and not the master key, adds what never was."""
+    owner = await chain(world)
+    last = (await entries(world, owner))[-1]
+    entry_id = "0190a2b4-0000-7000-8000-000000000000"
+    sequence = last.sequence + 1 + gap
+    forged = replace(last, sequence=sequence, entry_id=entry_id, previous=last.hash)
+    (head,) = [one for one in await world.stores.log.heads() if one.owner_id == owner.owner_id]
+    await world.stores.log.append(replace(forged, hash=forged.digest()), head)
+    if world.stores.database is not None:
+        await disarmed(
+            world,
+            f"UPDATE foundation.audit_heads SET sequence = {head.sequence}, hash = "
+            f"'\\x{head.hash.hex()}', seal = '\\x{head.seal.hex()}' WHERE owner_id = $1",
+            owner,
+        )
+    (flaw,) = (await world.audit.verify()).flaws
+    assert (flaw.owner_id, flaw.sequence) == (owner.owner_id, 6)
+    assert flaw.what == "more than the chain's head says"
 
 
 async def test_a_chain_that_was_written_anew_lacks_the_seal(world, help_):

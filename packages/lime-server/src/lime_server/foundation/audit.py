@@ -249,18 +249,28 @@ class Audit:
         """
         heads = await self._store.heads()
         entries, flaws = 0, []
+        beyond: dict[str, int] = {}
         for head in heads:
-            read, flaw = await self._verify(head)
+            read, flaw = await self._verify(head, beyond)
             entries += read
             if flaw is not None:
                 flaws.append(flaw)
+        # What came after a head was read is no flaw if the head has moved on by now: an entry and
+        # its head are written at once. Otherwise somebody put it there.
+        now = {head.owner_id: head for head in await self._store.heads()} if beyond else {}
+        flaws += [
+            Flaw(owner_id, now[owner_id].sequence + 1, "more than the chain's head says")
+            for owner_id, sequence in beyond.items()
+            if sequence > now[owner_id].sequence
+        ]
         return Verified(len(heads), entries, flaws)
 
-    async def _verify(self, head: Head) -> tuple[int, Flaw | None]:
+    async def _verify(self, head: Head, beyond: dict[str, int]) -> tuple[int, Flaw | None]:
         previous, expected = BEGINNING, 1
         async for entry in self.entries(head.owner_id):
             if expected > head.sequence > 0:
-                break  # Written after the head was read.
+                beyond[head.owner_id] = entry.sequence
+                break  # Written after the head was read; see `verify`.
             if (what := _what_is_wrong(entry, expected, previous)) is not None:
                 return expected - 1, Flaw(head.owner_id, expected, what)
             previous, expected = entry.hash, expected + 1
