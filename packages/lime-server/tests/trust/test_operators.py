@@ -146,6 +146,7 @@ async def test_owners_are_found_by_address_and_by_id(world):
     ]  # fmt: skip
     assert (await found(world.owner.owner_id)).items == [world.owner]
     assert (await found("%")).items == []
+    assert (await found("ops\0")).items == []
     first = await found("", limit=2)
     rest = await found("", limit=2, cursor=first.next_cursor)
     assert [o.email for o in [*first.items, *rest.items]] == [

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from lime_server.core.errors import InvalidInput, NotFound, Unauthenticated
-from lime_server.core.names import MAX_REASON
+from lime_server.core.names import reason as clean_reason
 from lime_server.foundation.kyc import CALLBACK_AGE, Begun, Callback, CaseState, Outcome
 
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 _OUTCOMES = frozenset(get_args(Outcome))
-_LONGEST_NAME = 128
-"""Characters of a reference or an event's id."""
+_NAME = re.compile(r"[!-~]{1,128}")
+"""A reference or an event's id: visible ASCII, which every database and log can hold."""
 
 
 class ManualKyc:
@@ -88,7 +88,7 @@ def _callback(body: bytes) -> Callback:
         raise InvalidInput("The callback is not JSON.") from None
     match said:
         case {"event_id": str(event), "reference": str(reference), "outcome": str(outcome)} if (
-            outcome in _OUTCOMES and 0 < len(event) <= _LONGEST_NAME >= len(reference)
+            outcome in _OUTCOMES and _NAME.fullmatch(event) and _NAME.fullmatch(reference)
         ):
             return Callback(
                 event,
@@ -108,6 +108,6 @@ def _level(said: object) -> int | None:
 
 
 def _reason(said: object) -> str | None:
-    if said is None or (isinstance(said, str) and len(said) <= MAX_REASON):
-        return said
-    raise InvalidInput("The callback's reason is no short text.")
+    if not isinstance(said, str | None):
+        raise InvalidInput("The callback's reason is no text.")
+    return clean_reason(said) if said else None

@@ -50,6 +50,8 @@ class PostgresOperators:
 
     async def search(self, text: str, *, cursor: str | None, limit: int) -> Sequence[Owner]:
         """At most `limit` owners, newest first."""
+        if "\0" in text:
+            return []  # PostgreSQL has no such text, and refuses to look for one.
         rows = await self._database.fetch(_SEARCH, text, cursor, limit)
         return [Owner(**row) for row in rows]
 
