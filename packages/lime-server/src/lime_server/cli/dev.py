@@ -146,7 +146,7 @@ def _ready(welcome: Welcome) -> dict[str, object]:
         "agent_token": who.agent_token,
         "site_id": who.site_id,
         "site_token": who.site_token,
-        "first_owner_url": welcome.first_owner_url,
+        "first_owner_token": welcome.first_token,
         "mailbox_url": welcome.mailbox_url,
         "database_url": welcome.database_url,
         "redis_url": welcome.redis_url,

@@ -31,16 +31,6 @@ class Welcome:
         """Where the mails are that a real server would send."""
         return f"{self.public_url}/dev/mailbox"
 
-    @property
-    def first_owner_url(self) -> str | None:
-        """Where the first owner chooses address and password; None when that is done.
-
-        The token is behind the `#`: a browser sends it to nobody, so it stands in no log.
-        """
-        if self.first_token is None:
-            return None
-        return f"{self.public_url}/first#token={self.first_token}"
-
 
 def say(welcome: Welcome, console: Console) -> None:
     """Print where things are and commands to copy. Lines are never wrapped: they must paste."""
@@ -62,12 +52,16 @@ def say(welcome: Welcome, console: Console) -> None:
             "data": str(welcome.data),
         },
     )
-    if welcome.first_owner_url is not None:
+    if welcome.first_token is not None:
+        token = welcome.first_token
+        chosen = f'{{"token":"{token}","email":"YOU@EXAMPLE.COM","password":"CHOOSE"}}'
         _story(
             console,
             {
-                "Nobody can sign in yet. Become the first owner, by this link or with its token at "
-                f"{api}/foundation/users/first:": [welcome.first_owner_url],
+                "Nobody can sign in yet. Become the first owner:": [
+                    f"curl -sX POST {api}/foundation/users/first -d '{chosen}' \\",
+                    f"  -H 'Content-Type: application/json' -H 'Origin: {welcome.public_url}'",
+                ],
             },
         )
     _story(

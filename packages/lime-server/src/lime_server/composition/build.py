@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import Scope
 
 from lime_server import __version__
-from lime_server.composition import docs
+from lime_server.composition import docs, no_portal
 from lime_server.composition.binding import binding_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
@@ -125,6 +125,7 @@ def build(parts: Parts) -> FastAPI:
     describe(app)
     if settings.docs:
         docs.install(app)
+    no_portal.install(app)
     app.state.drain = partial(_drain, delivery.drain, desk.monitor.drain)
     return app
 
