@@ -261,6 +261,22 @@ async def test_an_owner_has_only_so_many(small_world, kind, monkeypatch):
         await service.register(small_world.ada, "One more", **told)
 
 
+@both
+async def test_of_registrations_at_once_no_more_are_made_than_an_owner_may_have(
+    world, kind, monkeypatch
+):
+    monkeypatch.setattr(agents_service, "MAX_AGENTS", 3)
+    monkeypatch.setattr(sites_service, "MAX_SITES", 3)
+    service, *_ = owned(world, kind)
+    told = {"domain": None} if kind == "site" else {"description": None, "avatar_url": None}
+    made = await asyncio.gather(
+        *(service.register(world.ada, "Another", **told) for _ in range(12)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Conflict) for one in made) == 10
+    assert len((await service.page(world.ada, unverified_cursor=None, limit=50)).items) == 3
+
+
 async def test_redirect_uris_are_kept_in_order_and_once(world):
     site_id = world.site.site_id
     uris = ["https://shop.example/b", "https://shop.example/a?x=1", "https://shop.example/b"]

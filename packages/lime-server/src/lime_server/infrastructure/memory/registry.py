@@ -28,7 +28,7 @@ class MemoryAgentRegistry:
         return sorted(agents, key=lambda agent: agent.agent_id, reverse=True)[:limit]
 
     async def count(self, owner_id: str) -> int:
-        """How many agents this owner has."""
+        """How many agents this owner has; `MemoryTransactions` lets one in at a time."""
         return len(self._of(owner_id))
 
     async def change(self, agent: Agent) -> None:
@@ -65,7 +65,7 @@ class MemorySiteRegistry:
         return sorted(sites, key=lambda site: site.site_id, reverse=True)[:limit]
 
     async def count(self, owner_id: str) -> int:
-        """How many sites this owner has."""
+        """How many sites this owner has; `MemoryTransactions` lets one in at a time."""
         return len(self._of(owner_id))
 
     async def change(self, site: Site) -> None:

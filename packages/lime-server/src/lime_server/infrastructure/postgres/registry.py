@@ -17,6 +17,7 @@ from lime_server.infrastructure.postgres.identities import (
 )
 from lime_server.infrastructure.postgres.pool import Database
 
+_LOCK_OWNER = "SELECT FROM foundation.owners WHERE owner_id = $1 FOR NO KEY UPDATE"
 _LOCK_AGENT = f"""
     SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES}
     WHERE a.agent_id = $2 AND a.owner_id = $1 AND a.deleted_at IS NULL
@@ -56,7 +57,9 @@ class PostgresAgentRegistry:
         return [agent_of(row) for row in rows]
 
     async def count(self, owner_id: str) -> int:
-        """How many agents this owner has."""
+        """How many agents this owner has; nobody else counts until the transaction ends."""
+        # A statement of its own: the count must see what those before us have written.
+        await self._database.execute(_LOCK_OWNER, owner_id)
         query = "SELECT count(*) FROM core.agents WHERE owner_id = $1 AND deleted_at IS NULL"
         return int(await self._database.fetchval(query, owner_id))
 
@@ -101,7 +104,9 @@ class PostgresSiteRegistry:
         return [Site(**row) for row in rows]
 
     async def count(self, owner_id: str) -> int:
-        """How many sites this owner has."""
+        """How many sites this owner has; nobody else counts until the transaction ends."""
+        # A statement of its own: the count must see what those before us have written.
+        await self._database.execute(_LOCK_OWNER, owner_id)
         query = "SELECT count(*) FROM foundation.sites WHERE owner_id = $1 AND deleted_at IS NULL"
         return int(await self._database.fetchval(query, owner_id))
 

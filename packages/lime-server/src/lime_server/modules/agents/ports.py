@@ -21,7 +21,7 @@ class AgentRegistry(Protocol):
         ...
 
     async def count(self, owner_id: str) -> int:
-        """How many agents this owner has."""
+        """How many agents this owner has; nobody else counts until the transaction ends."""
         ...
 
     async def change(self, agent: Agent) -> None:

@@ -22,7 +22,7 @@ class SiteRegistry(Protocol):
         ...
 
     async def count(self, owner_id: str) -> int:
-        """How many sites this owner has."""
+        """How many sites this owner has; nobody else counts until the transaction ends."""
         ...
 
     async def change(self, site: Site) -> None:
