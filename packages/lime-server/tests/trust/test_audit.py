@@ -113,6 +113,16 @@ async def test_where_an_operator_sits_is_not_told_to_the_owner(world):
     assert (await entries(world, world.operator))[-1].address == "192.0.2.7"
 
 
+async def test_where_a_site_sits_is_not_told_to_an_agents_owner(world):
+    """A site may be behind a shield that its own address would lead around."""
+    with coming_from(ORIGIN):
+        await world.audit.record(
+            "binding.made", owner_id=world.other.owner_id, actor=Actor("site", world.site.site_id)
+        )
+    made = (await entries(world, world.other))[-1]
+    assert (made.address, made.request_id) == (None, "request-1234")
+
+
 @pytest.mark.parametrize("action", ["", "suspended", "Owner.created", "a.b c", "a..b"])
 async def test_actions_have_names_of_one_kind(world, action):
     with pytest.raises(ValueError, match="not the name of an action"):

@@ -24,6 +24,8 @@ ActorKind = Literal["owner", "operator", "site", "agent", "system"]
 
 BEGINNING = bytes(32)
 """What the first entry of a chain holds as the hash of the one before."""
+_UNSEEN: frozenset[ActorKind] = frozenset({"operator", "site"})
+"""Whose address an owner does not learn."""
 _ACTION = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+")
 
 
@@ -214,8 +216,9 @@ class Audit:
             action=action,
             target=target,
             request_id=origin.request_id,
-            # Where an operator sits is nobody's business but the office's.
-            address=None if actor.kind == "operator" and actor.id != owner_id else origin.address,
+            # Where an operator sits is nobody's business but the office's, and where a site does
+            # is the site's: it may be behind a shield that its address would lead around.
+            address=None if actor.kind in _UNSEEN and actor.id != owner_id else origin.address,
             # Through JSON and back: it must be read as it was hashed.
             detail=json.loads(canonical(dict(detail))),
             previous=head.hash,
