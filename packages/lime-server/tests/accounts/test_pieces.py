@@ -405,6 +405,41 @@ async def test_a_mail_that_cannot_be_sent_is_tried_again_more_and_more_rarely(ma
     assert "ada@" not in caplog.text
 
 
+async def test_a_mail_that_nobody_can_send_is_not_in_the_way_of_others(make_post, caplog):
+    class Picky(Flaky):
+        async def send(self, mail: Mail) -> None:
+            if mail.to == "bad@example.com":
+                raise AttributeError(mail.to)
+            await super().send(mail)
+
+    sender = Picky(0)
+    post, _ = make_post(sender)
+    await post.write(Mail("bad@example.com", "s", "t"), life=timedelta(days=1))
+    await post.write(MAIL, life=timedelta(days=1))
+    assert await post.send_due() == 2
+    assert sender.sent == [MAIL]
+    assert "AttributeError" in caplog.text
+    assert "bad@" not in caplog.text
+
+
+async def test_what_a_slow_server_leaves_over_is_sent_by_whoever_comes_next(make_post):
+    class Slow(Flaky):
+        async def send(self, mail: Mail) -> None:
+            clock.advance(61)
+            await super().send(mail)
+
+    sender = Slow(0)
+    post, clock = make_post(sender)
+    for _ in range(2):
+        await post.write(MAIL, life=timedelta(days=1))
+    assert await post.send_due() == 2
+    assert sender.sent == [MAIL]
+    assert await post.send_due() == 0
+    clock.advance(60)
+    assert await post.send_due() == 1
+    assert sender.sent == [MAIL, MAIL]
+
+
 async def test_a_mail_is_sent_as_soon_as_the_bell_rings(make_post):
     sender = Flaky(0)
     post, _ = make_post(sender, interval=60.0)

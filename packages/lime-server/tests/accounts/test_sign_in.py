@@ -10,9 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import APIRouter, Depends
 
+from lime_server.core.errors import Unavailable
 from lime_server.core.origin import Origin, coming_from
 from lime_server.foundation.sessions import Session
-from lime_server.infrastructure.passwords import Argon2Hasher
+from lime_server.infrastructure.passwords import MOST_IN_LINE, Argon2Hasher
 from lime_server.modules import credentials
 
 ADA = "ada@example.com"
@@ -149,6 +150,12 @@ async def test_of_two_that_type_the_right_code_at_once_one_wins(
     [
         ({"email": "no address"}, "INVALID_REQUEST"),
         ({"email": "a\x00da@example.com"}, "INVALID_REQUEST"),
+        ({"email": "x<ada@example.com>"}, "INVALID_REQUEST"),
+        ({"email": "eve,ada@example.com"}, "INVALID_REQUEST"),
+        ({"email": "=?utf-8?q?ada=40example.com?=@x"}, "INVALID_REQUEST"),
+        ({"email": "ada@["}, "INVALID_REQUEST"),
+        ({"email": "ada@example.com."}, "INVALID_REQUEST"),
+        ({"email": "a" * 65 + "@example.com"}, "INVALID_REQUEST"),
         ({"password": "password1234"}, "WEAK_PASSWORD"),
         ({"operator": True}, "INVALID_REQUEST"),
     ],
@@ -765,4 +772,15 @@ async def test_real_hashes_have_owasps_parameters_and_end_with_their_threads():
     assert not await hasher.verify("not a hash", PASSWORD)
     assert not await hasher.verify(None, "nobody's password")
     assert not hasher.is_outdated(made)
+    hasher.close()
+
+
+async def test_a_line_of_hashes_that_is_too_long_gets_no_longer():
+    hasher = Argon2Hasher(PasswordHasher(1, 8, 1))
+    hasher._in_line = MOST_IN_LINE
+    with pytest.raises(Unavailable):
+        await hasher.verify(None, PASSWORD)
+    hasher._in_line = MOST_IN_LINE - 1
+    made = await hasher.hash(PASSWORD)
+    assert await hasher.verify(made, PASSWORD)
     hasher.close()

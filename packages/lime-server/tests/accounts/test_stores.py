@@ -13,6 +13,7 @@ from lime_server.foundation.owners import Owner
 from lime_server.foundation.second_factor import Passkey
 from lime_server.foundation.sessions import Session
 from lime_server.foundation.tickets import Ticket
+from lime_server.modules.accounts.wire import LoginBody, SecondFactorBody, StepUpBody
 
 NOBODY = "0190a2b4-0000-7000-8000-000000000000"
 MINUTE = timedelta(minutes=1)
@@ -20,7 +21,11 @@ MINUTE = timedelta(minutes=1)
 
 def test_secrets_do_not_show():
     assert "secret" not in repr(Account(None, "secret"))
-    assert "secret" not in repr(Mail("a@example.com", "s", "secret"))
+    assert "secret" not in repr(Mail("a@example.com", "secret", "secret"))
+    login = LoginBody(email="a@example.com", password="secret")
+    assert "secret" not in repr(login)
+    assert "secret" not in repr(StepUpBody(code="secret"))
+    assert "secret" not in repr(SecondFactorBody(recovery_code="secret"))
     assert "secret" not in repr(Ticket(key=b"secret", kind="k", expires_at=None))
 
 

@@ -9,7 +9,13 @@ from lime_server.core.clock import Clock
 from lime_server.core.errors import InvalidInput
 from lime_server.core.ids import new_id
 
-_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,189}")  # RFC 5321 section 4.5.3.1: 254 in all
+_ATOM = r"[^\s@\"(),.:;<>\[\]\\]+"
+"""What needs no quotes in a mail's header (RFC 5322 section 3.2.3): what does could read there as
+another address, or as several."""
+_NOT_ENCODED = r"(?!.*=\?)"
+"""Not with an encoded word in it (RFC 2047 section 2), for the same reason."""
+_LENGTHS = r"(?=[^@]{1,64}@[^@]{1,189}\Z)"  # RFC 5321 section 4.5.3.1: 254 in all
+_EMAIL = re.compile(rf"{_LENGTHS}{_NOT_ENCODED}{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*")
 
 
 @dataclass(frozen=True, slots=True)

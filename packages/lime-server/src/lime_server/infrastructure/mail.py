@@ -1,5 +1,6 @@
 """Sending mails: over SMTP, or, while developing, to the terminal and a page."""
 
+import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from lime_server.foundation.mail import Mail, MailFailed
 
 TIMEOUT = 10.0
 """Seconds for each step of the conversation with a mail server."""
+WHOLE_TIMEOUT = 30.0
+"""Seconds for all of it: well within `foundation.mail.LEASE`, so that nobody else sends it, too."""
 KEPT = 50
 """Mails that the mailbox page remembers."""
 
@@ -48,17 +51,18 @@ class SmtpSender:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.text)
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._implicit,
-                start_tls=None if self._implicit or self._near else True,
-                tls_context=self._tls,
-                timeout=TIMEOUT,
-            )
+            async with asyncio.timeout(WHOLE_TIMEOUT):
+                await aiosmtplib.send(
+                    message,
+                    hostname=self._host,
+                    port=self._port,
+                    username=self._user,
+                    password=self._password,
+                    use_tls=self._implicit,
+                    start_tls=None if self._implicit or self._near else True,
+                    tls_context=self._tls,
+                    timeout=TIMEOUT,
+                )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             # Only the kind: a server's words may hold the address.
             raise MailFailed(type(error).__name__) from error

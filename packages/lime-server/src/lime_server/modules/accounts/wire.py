@@ -27,6 +27,10 @@ Credential = Annotated[
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """None: most of what comes in is secret."""
+        return []
+
 
 class PowProof(_Input):
     """A solved puzzle of `GET users/captcha`."""
