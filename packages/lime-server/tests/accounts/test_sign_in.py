@@ -582,6 +582,15 @@ async def test_the_first_owner_comes_by_a_link(server, browser, refusal, say):
     assert say(await browser.get("portal-config"))["first_owner"] is False
 
 
+async def test_strangers_do_not_stop_who_has_the_link(server, browser, refusal, say):
+    resident = await server.backend.owners.create("dev@lime.localhost")
+    token = await server.office.routes.accounts.first_token(resident.owner_id)
+    body = {"token": "guess", "email": ADA, "password": PASSWORD}
+    answers = [await server.browser().post("users/first", body) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [400] * 10 + [429]
+    say(await browser.post("users/first", {**body, "token": token.text}))
+
+
 async def test_a_link_is_used_once_even_at_once(server, browser, refusal, monkeypatch):
     resident = await server.backend.owners.create("dev@lime.localhost")
     token = await server.office.routes.accounts.first_token(resident.owner_id)
@@ -683,6 +692,24 @@ async def test_a_sign_in_waits_five_tries_and_five_minutes(server, ada, refusal,
     clock.advance(300)
     right = {"code": totp.at(clock.now())}
     assert refusal(await phone.post("users/login/second-factor", right)) == (401, "NOT_SIGNED_IN")
+
+
+async def test_who_guesses_codes_with_the_password_does_not_stop_the_owners_browser(
+    server, ada, refusal, say
+):
+    totp, _ = await add_totp(server, ada, say)
+    guesser, answers = server.browser(), []
+    for _ in range(2):
+        say(await guesser.sign_in())
+        for _ in range(5):
+            answer = await guesser.post("users/login/second-factor", {"code": "0"})
+            answers.append(answer.status_code)
+    assert answers[0] == 400
+    assert answers[-1] == 429
+    server.backend.clock.advance(30)
+    say(await ada.sign_in())
+    body = {"code": totp.at(server.backend.clock.now())}
+    say(await ada.post("users/login/second-factor", body))
 
 
 async def test_of_two_that_complete_a_sign_in_at_once_one_is_in(

@@ -45,6 +45,8 @@ HALF_TRIES = 5
 """Tries at the second factor before the password is asked for again."""
 FIRST_LIFE = timedelta(days=1)
 """How long the link to the first account of a fresh server is good."""
+FIRST_TRIES = 30_000
+"""Tries at that link. It cannot be guessed; one address does not use them up in that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ class Accounts:
             kind="first",
             owner_id=owner_id,
             code_hash=self._key("first-token", token.text),
-            tries_left=1000,
+            tries_left=FIRST_TRIES,
             expires_at=tools.clock.now() + FIRST_LIFE,
         )
         await tools.tickets.put(ticket)
@@ -222,7 +224,8 @@ class Accounts:
         tools = self._tools
         address = email_address(email)
         chosen = new_password(password, email=address)
-        await tools.slowing.attempt("first", "first")
+        # Counted for what was given, so that strangers do not slow down who has the link.
+        await tools.slowing.attempt("first", unverified_token)
         key, given = self._key("first", "owner"), self._key("first-token", unverified_token)
         ticket = await tools.tickets.attempt(key, "first", tools.clock.now())
         if ticket is None or not hmac.compare_digest(ticket.code_hash or b"", given):
@@ -288,7 +291,12 @@ class Accounts:
         return Half(token, methods)
 
     async def complete(
-        self, unverified_half: str | None, *, code: str | None, recovery_code: str | None
+        self,
+        unverified_half: str | None,
+        *,
+        code: str | None,
+        recovery_code: str | None,
+        unverified_device: str | None = None,
     ) -> SignedIn:
         """The other half: a code of the authenticator, or one of the recovery list.
 
@@ -300,7 +308,7 @@ class Accounts:
         if ticket is None or ticket.owner_id is None:
             raise NotSignedIn
         owner = await self._owner(ticket.owner_id)
-        await self._check_factor(owner, code, recovery_code)
+        await self._check_factor(owner, code, recovery_code, unverified_device=unverified_device)
         if await tools.tickets.take(key, "half", tools.clock.now()) is None:
             raise NotSignedIn
         method = "totp" if recovery_code is None else "recovery-code"
@@ -460,9 +468,17 @@ class Accounts:
             raise InvalidCredentials("The password is wrong.")
 
     async def _check_factor(
-        self, owner: Owner, code: str | None, recovery_code: str | None
+        self,
+        owner: Owner,
+        code: str | None,
+        recovery_code: str | None,
+        *,
+        unverified_device: str | None = None,
     ) -> None:
-        await self._tools.slowing.attempt("factor", owner.owner_id)
+        # Whoever has the password must not keep the owner out by guessing codes all day.
+        await self._tools.slowing.attempt(
+            "factor", owner.email, unverified_device=unverified_device
+        )
         try:
             if recovery_code is not None:
                 await self._tools.factors.check_recovery_code(owner, recovery_code)

@@ -192,7 +192,12 @@ def _sign_in_routes(api: APIRouter, desk: _Desk) -> None:
     async def second_factor(request: Request, body: wire.SecondFactorBody) -> Response:
         """With a code of the authenticator or of the recovery list. Five tries, five minutes."""
         half = desk.cookies.read(request, HALF)
-        signed_in = await accounts.complete(half, code=body.code, recovery_code=body.recovery_code)
+        signed_in = await accounts.complete(
+            half,
+            code=body.code,
+            recovery_code=body.recovery_code,
+            unverified_device=desk.cookies.read(request, DEVICE),
+        )
         return desk.welcome(signed_in)
 
     @api.post(
@@ -388,7 +393,7 @@ def _totp_routes(api: APIRouter, desk: _Desk) -> None:
         session: Annotated[Session, Depends(desk.fresh)], body: wire.CodeBody
     ) -> Response:
         """With its first code. Answers with ten recovery codes, shown once."""
-        await desk.parts.slowing.attempt("factor", session.owner.owner_id)
+        await desk.parts.slowing.attempt("factor", session.owner.email)
         codes = await factors.confirm_totp(session.owner, body.code)
         return http.success(wire.RecoveryCodes(recovery_codes=codes))
 
