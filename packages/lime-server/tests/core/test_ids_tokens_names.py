@@ -87,7 +87,17 @@ def test_a_domain_is_a_host_name(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "localhost", "https://shop.example", "shop.example:80", "a/b.c", "10.0.0.1", "-a.example"],
+    [
+        "",
+        "localhost",
+        "https://shop.example",
+        "shop.example:80",
+        "a/b.c",
+        "10.0.0.1",
+        "0x7f.1",
+        "shop.0x7f",
+        "-a.example",
+    ],
 )
 def test_what_is_no_host_name_is_no_domain(text):
     with pytest.raises(InvalidInput):

@@ -15,7 +15,9 @@ MAX_REASON = 500
 """Characters in a reason: a few sentences, which lists show whole."""
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+")
+# A last label that is a number makes browsers read the whole name as an IPv4 address, as in
+# 0x7f.1 (URL Standard, "ends in a number"); no top-level domain begins with a digit.
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
 
 
 def display_name(text: str) -> str:
@@ -53,7 +55,7 @@ def domain_name(text: str) -> str:
     Raises InvalidInput for a scheme, a port, a path, an address or a single label.
     """
     name = text.strip().lower().removesuffix(".")
-    if not _DOMAIN.fullmatch(name) or name.replace(".", "").isdigit():
+    if not _DOMAIN.fullmatch(name):
         raise InvalidInput(
             "A domain is a host name such as shop.example.", detail={"field": "domain"}
         )
