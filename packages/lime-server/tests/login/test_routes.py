@@ -406,6 +406,20 @@ async def test_openapi_describes_routes_errors_and_headers(api):
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
+async def test_openapi_says_which_credentials_and_keys_are_needed(api):
+    paths = (await api.get("https://lime.example/openapi.json")).json()["paths"]
+    agent = paths["/api/v1/core/agents/{agent_id}"]
+    assert agent["get"]["security"] == [{"OwnerSession": []}]
+    assert agent["delete"]["security"] == [{"OwnerSession": [], "CsrfToken": []}]
+    key = next(one for one in agent["delete"]["parameters"] if one["name"] == "Idempotency-Key")
+    assert key["schema"] == {
+        "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"
+    }  # fmt: skip
+    # Of a request without body and query, the key alone can be wrong.
+    assert "400" in agent["delete"]["responses"]
+    assert "400" not in agent["get"]["responses"]
+
+
 async def test_the_page_of_the_document_needs_no_script_and_nobody_else(api):
     answer = await api.get("https://lime.example/docs")
     assert answer.headers["content-type"].startswith("text/html")
