@@ -42,6 +42,7 @@ nox.options.sessions = [
     "rust",
     "tests",
     "contract",
+    "attacks",
     "wild-clients",
     "debian-engines",
     "examples",
@@ -110,6 +111,12 @@ def tests(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """Every promise of the protocol, over HTTP, against a real server on real engines."""
     session.run("pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def attacks(session: nox.Session) -> None:
+    """What somebody could try against owners and what is theirs, against a real server."""
+    session.run("pytest", "tests/attacks", *session.posargs)
 
 
 @nox.session(name="wild-clients", venv_backend="venv")

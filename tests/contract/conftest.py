@@ -1,13 +1,12 @@
 """The servers that the contract suite talks to, and the people who use them."""
 
-import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.deployment import ONLY_THE_BELL, Deployment, Engines
-from tests.support.engines import REDIS_VARIABLE, Databases, claim_redis
+from tests.support.engines import Databases
 from tests.support.server import DevServer, LimeServer, ServeServer
 from tests.support.wire import Agent, Site, Wire
 
@@ -125,13 +124,3 @@ def site(deployment: Deployment) -> Site:
 def other_site(deployment: Deployment) -> Site:
     """Another one."""
     return deployment.site()
-
-
-@pytest.fixture(scope="session")
-def session_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A logical Redis database for the whole session."""
-    given = os.environ.get(REDIS_VARIABLE)
-    client, url = claim_redis(given or request.getfixturevalue("embedded_engines").redis_url)
-    with client:
-        yield url
-        client.flushdb()

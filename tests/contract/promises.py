@@ -453,7 +453,66 @@ _PEOPLE = {
     ),
 }
 
+_BINDING = {
+    "binding:create": Promise(
+        "protocol 9, step 1",
+        "201 {binding_id, connect_url, status PENDING, expires_at, site_id, state}; connect_url is under the public URL.",
+    ),
+    "binding:redirect-uri": Promise(
+        "protocol 9, step 1", "A redirect URI is, to the letter, one of the site's list."
+    ),
+    "binding:look": Promise(
+        "protocol 9, step 2",
+        "A signed-in human sees which site asks, where the browser will go and what is learned.",
+    ),
+    "binding:approve": Promise(
+        "protocol 9, step 3",
+        "The browser returns to redirect_uri with binding_code and state, and without a JWT.",
+    ),
+    "binding:own-agents": Promise(
+        "protocol 9, step 2", "Only an agent of the human's own, switched on, can be picked."
+    ),
+    "binding:refuse": Promise(
+        "protocol 9, step 3", "A refusal returns with error=access_denied and state."
+    ),
+    "binding:one-answer": Promise(
+        "protocol 9, step 2", "Of fifty answers to one request at once, exactly one counts."
+    ),
+    "binding:exchange": Promise(
+        "protocol 9, step 4", "A code gives a passport with exactly the claims of section 6."
+    ),
+    "binding:exchange:once": Promise(
+        "protocol 9, step 4", "Of fifty exchanges of one code at once, exactly one succeeds."
+    ),
+    "binding:exchange:own-site": Promise(
+        "protocol 9, step 4", "Another site cannot exchange a code, nor spoil it."
+    ),
+    "binding:exchange:browser": Promise(
+        "protocol 9, step 4",
+        "With a binding id, state or verifier of another browser a code is refused and not spent.",
+    ),
+    "binding:exchange:suspended": Promise(
+        "protocol 9, step 4", "There is no passport for an agent whose owner was suspended."
+    ),
+    "binding:expiry": Promise(
+        "protocol 9, states", "Requests and codes expire, and then answer like unknown ones."
+    ),
+    "binding:lists": Promise(
+        "protocol 9, states", "Both sides list their own bindings, ended ones told apart."
+    ),
+    "binding:end": Promise(
+        "protocol 9, states", "Either side ends its own binding, once; nobody else can."
+    ),
+    "binding:credentials": Promise(
+        "protocol 9", "A site's routes take its token and a human's routes a session, never both."
+    ),
+    "sdks:binding": Promise("protocol 9", "Both clients of the sites SDK make and end a binding."),
+}
+
 _TIMES = {
+    "times:binding": Promise(
+        "protocol 10", "A binding request lives for 600 s, its code and its passport for 60 s."
+    ),
     "times:request-life": Promise("protocol 10", "A login request lives for 300 s."),
     "times:passport-life": Promise("protocol 10", "A site passport lives for 60 s."),
     "times:verifier": Promise(
@@ -498,6 +557,7 @@ PROMISES: dict[str, Promise] = {
     **_EVENTS,
     **_PASSPORTS,
     **_PEOPLE,
+    **_BINDING,
     **_TIMES,
     **_BOTH_SIDES,
 }

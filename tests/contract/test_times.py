@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lime_sites._jwks
 import lime_sites._listen
+from lime_server.modules.binding.passports import LIFETIME
 from lime_server.settings import Settings
 from tests.contract.promises import promise
 from tests.support.tokens import parts
@@ -44,6 +45,13 @@ def test_a_passport_lives_as_long_as_the_table_says(
     life = _row("site passport / binding passport / MCP token life")[0]
     claims = parts(plain_wire.passport(agent, site))[1]
     assert claims["exp"] - claims["iat"] == life
+
+
+@promise("times:binding")
+def test_bindings_live_as_long_as_the_table_says() -> None:
+    request, code = _row("binding request life / binding code life")
+    assert (request, code) == (_default("binding_lifetime"), _default("binding_code_lifetime"))
+    assert _row("site passport / binding passport / MCP token life")[1] == LIFETIME
 
 
 @promise("times:jwks")

@@ -10,13 +10,15 @@ import pytest
 from tests.support.commands import clean_environment
 from tests.support.server import DevServer
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+OWNERS = (ROOT / "docs/guides/owners.md").read_text()
 PATIENCE = 60
 
 
-def example(name):
-    found = re.search(rf"<!-- run: {name} -->\n```python\n(.*?)```", README, re.DOTALL)
-    assert found, f"the README has no example called {name}"
+def example(name, document=README):
+    found = re.search(rf"<!-- run: {name} -->\n```python\n(.*?)```", document, re.DOTALL)
+    assert found, f"there is no example called {name}"
     return found[1]
 
 
@@ -53,3 +55,11 @@ def test_the_two_examples_log_an_agent_in(office):
         assert site.returncode == 0, complaint
     assert "at site " + office.ready["site_id"] in said
     assert f"agent {office.ready['agent_id']} of owner" in outcome
+
+
+def test_the_owners_example_makes_an_agent_and_a_site(office):
+    token = office.ready["first_owner_token"]
+    with run(example("owner", OWNERS), token, LIME_API_BASE=office.api_base) as owner:
+        said, complaint = owner.communicate(timeout=PATIENCE)
+    assert owner.returncode == 0, complaint
+    assert re.fullmatch(r"agent token: at_\S{43}\nsite token: st_\S{43}\n", said)

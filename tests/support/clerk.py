@@ -1,4 +1,4 @@
-"""Makes owners, agents and sites in milliseconds: the services behind `lime-server agent create`, without a process each time.
+"""Makes owners, their sessions, agents and sites in milliseconds: the services behind `lime-server agent create`, without a process each time.
 
 The one place where the contract suite calls the server's code instead of speaking to it.
 """
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from lime_server.core.agents import Agents
 from lime_server.core.clock import SystemClock
 from lime_server.foundation.owners import Owners
+from lime_server.foundation.sessions import SessionRules, Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Secrets
+from lime_server.infrastructure.postgres.accounts import PostgresSessions
 from lime_server.infrastructure.postgres.identities import (
     PostgresAgents,
     PostgresOwners,
@@ -22,11 +24,17 @@ from lime_server.infrastructure.postgres.pool import open_database
 
 @dataclass(frozen=True)
 class Clerk:
-    """The three services, on one database."""
+    """The services, on one database."""
 
     owners: Owners
     agents: Agents
     sites: Sites
+    sessions: Sessions
+    known: PostgresOwners
+
+
+_RULES = SessionRules(origin="http://127.0.0.1:1", plain_cookies=True)
+"""A session says nothing about its server's address: it is begun here, and used anywhere."""
 
 
 @asynccontextmanager
@@ -39,4 +47,6 @@ async def clerk(database_url: str, master_key: bytes) -> AsyncIterator[Clerk]:
             Owners(PostgresOwners(database), clock),
             Agents(PostgresAgents(database), hasher, clock),
             Sites(PostgresSites(database), hasher, clock),
+            Sessions(PostgresSessions(database), hasher, clock, _RULES),
+            PostgresOwners(database),
         )

@@ -17,7 +17,7 @@ from tests.support.commands import new_master_key, run_command
 from tests.support.engines import Databases
 from tests.support.relay import Address, Relay
 from tests.support.server import PortReservation, ServeServer
-from tests.support.wire import Agent, Owner, Site
+from tests.support.wire import Agent, Browser, Owner, Site
 
 T = TypeVar("T")
 
@@ -141,6 +141,26 @@ class Deployment:
             return Site(site.site_id, token.text)
 
         return self._at_the_desk(make)
+
+    def browser(self, owner: Owner | None = None) -> Browser:
+        """A browser in which this owner has just signed in, by default the one that all share."""
+        whose = owner or self._shared_owner()
+
+        async def begin(desk: Clerk) -> Browser:
+            known = await desk.known.by_id(whose.owner_id)
+            assert known is not None
+            signed_in = await desk.sessions.begin(known)
+            return Browser(whose, signed_in.token.text, signed_in.csrf)
+
+        return self._at_the_desk(begin)
+
+    def let_return_to(self, site: Site, *redirect_uris: str) -> None:
+        """Make these the site's list of redirect URIs."""
+        self._change(
+            "UPDATE foundation.sites SET redirect_uris = $2 WHERE site_id = $1",
+            site.site_id,
+            list(redirect_uris),
+        )
 
     def _at_the_desk(self, work: Callable[[Clerk], Coroutine[Any, Any, T]]) -> T:
         async def opened() -> T:

@@ -180,3 +180,13 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
             client.delete(_OURS)
         yield url
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def session_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A logical Redis database for the whole session."""
+    given = os.environ.get(REDIS_VARIABLE)
+    client, url = claim_redis(given or request.getfixturevalue("embedded_engines").redis_url)
+    with client:
+        yield url
+        client.flushdb()

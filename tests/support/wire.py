@@ -50,6 +50,21 @@ class Site:
         return {"X-Site-Token": self.token}
 
 
+@dataclass(frozen=True)
+class Browser:
+    """A browser in which an owner is signed in, at a server on plain http."""
+
+    owner: Owner
+    session: str = field(repr=False)
+    csrf: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What proves it at the API (protocol section 2)."""
+        cookies = f"lime_session={self.session}; lime_csrf={self.csrf}"
+        return {"Cookie": cookies, "X-CSRF-Token": self.csrf}
+
+
 class Wire:
     """The routes of the five steps on one server; every method returns the raw response."""
 

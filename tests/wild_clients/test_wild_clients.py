@@ -1,7 +1,8 @@
-"""The clients in the wild, unchanged, against our server: a login, a refusal, an expiry, a reconnect."""
+"""The clients in the wild, unchanged, against our server: a login, a refusal, an expiry, a reconnect, a binding."""
 
 import subprocess
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -144,6 +145,35 @@ def test_a_server_killed_before_delivery_costs_these_clients_nothing(
         program.tell("wait")
         assert program.facts() == {"handled": approved}
         program.tell("end")
+
+
+def test_an_agent_is_bound(deployment: Deployment) -> None:
+    agent, site, browser = deployment.agent(), deployment.site(), deployment.browser()
+    callback = "https://shop.example/callback"
+    deployment.let_return_to(site, callback)
+    with (
+        deployment.server("binding") as server,
+        Wire(server.api_base) as wire,
+        Program(
+            "binding", environment(server, agent.token, site.token, CALLBACK=callback)
+        ) as program,
+    ):
+        asked = program.facts()
+        approval = wire.http.post(
+            f"/modules/bindings/requests/{asked['binding_id']}/approve",
+            json={"agent_id": agent.agent_id},
+            headers=browser.headers,
+        )
+        back = urlsplit(data(approval)["redirect_to"])
+        program.tell(parse_qs(back.query)["binding_code"][0])
+        verified, refused = program.facts(), program.facts()
+    assert (asked["status"], asked["aware"], verified["valid"]) == ("PENDING", True, True)
+    assert asked["connect_url"].endswith(f"/connect?id={asked['binding_id']}")
+    claims = verified["claims"]
+    assert claims["binding_id"] == asked["binding_id"]
+    assert claims["agent_id"] == agent.agent_id
+    assert (claims["user_id"], claims["site_id"]) == (browser.owner.owner_id, site.site_id)
+    assert refused == {"code": "REDIRECT_URI_NOT_LISTED", "status": 400}
 
 
 def _log_in(program: Program) -> None:

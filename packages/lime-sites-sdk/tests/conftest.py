@@ -82,3 +82,27 @@ async def make(request: pytest.FixtureRequest, fake: FakeLime) -> AsyncIterator[
 @pytest.fixture
 def site(make: Make) -> Either:
     return make()
+
+
+@pytest.fixture
+def make_call() -> Callable[..., Any]:
+    """Call `work(site)` on a client of either kind, wherever it has to run, and close it."""
+
+    async def call(kind: Any, work: Callable[[Any], Any], **options: Any) -> Any:
+        options = {
+            "site_token": "st_secret",
+            "base_url": "https://lime.example/api/v1",
+            **options,
+        }
+
+        async def in_loop() -> Any:
+            async with LimeSite(**options) as site:
+                return await work(site)
+
+        def in_thread() -> Any:
+            with LimeSiteSync(**options) as site:
+                return work(site)
+
+        return await (in_loop() if kind is LimeSite else asyncio.to_thread(in_thread))
+
+    return call

@@ -4,9 +4,11 @@ import asyncio
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from lime_sites import BindingCodeError, LimeSite
 from lime_sites.testing import FakeLime
 
 _BLOCKS = re.findall(
@@ -55,3 +57,29 @@ def test_the_fastapi_example_can_be_run(fake_lime_for_sites: FakeLime) -> None:
     names: dict[str, Any] = {"SESSION_SECRET": "x" * 32}
     exec(_block("login_router"), names)
     assert {"/me", "/login/start"} <= set(names["app"].openapi()["paths"])
+
+
+async def test_the_binding_example_binds(fake_lime_for_sites: FakeLime) -> None:
+    linked: list[dict[str, str]] = []
+    names: dict[str, Any] = {"link": lambda **facts: linked.append(facts)}
+    exec("from lime_sites import LimeSite\n" + _block("exchange_binding_code"), names)
+    async with LimeSite() as site:
+        names["site"] = site
+        session: dict[str, Any] = {"account": "ada"}
+        assert (await names["start"](session)).startswith(fake_lime_for_sites.issuer)
+        binding_id, _ = session["binding"]
+        back = fake_lime_for_sites.bind(binding_id, agent_id="agent-7")
+        query = dict(parse_qsl(urlsplit(back).query))
+        assert await names["callback"](session, query) == "Done."
+        assert linked == [{"account": "ada", "agent": "agent-7", "binding": binding_id}]
+        # A second time, and in a browser that has begun another one, the same code binds nothing.
+        with pytest.raises(KeyError):
+            await names["callback"](session, query)
+        await names["start"](session)
+        with pytest.raises(BindingCodeError):
+            await names["callback"](session, query)
+        await names["start"](session)
+        back = fake_lime_for_sites.refuse_binding(session["binding"][0])
+        query = dict(parse_qsl(urlsplit(back).query))
+        assert await names["callback"](session, query) == "You said no."
+    assert len(linked) == 1

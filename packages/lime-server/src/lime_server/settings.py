@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -169,6 +170,49 @@ class Settings(BaseSettings):
         description="Seconds a finished login request is kept before the sweep deletes it.",
     )
 
+    # Agent binding
+    binding_lifetime: Seconds = Field(
+        600, le=3600, description="Seconds a human has to answer a site's binding request."
+    )
+    binding_code_lifetime: Seconds = Field(
+        60, le=600, description="Seconds a site has to exchange the code of an approved binding."
+    )
+
+    # Owners
+    captcha: Literal["none", "pow", "turnstile"] = Field(
+        "pow",
+        description="What a registration must bring: nothing, a proof of work that the page does "
+        "by itself, or Cloudflare's Turnstile, which is a third party.",
+    )
+    captcha_difficulty: int = Field(
+        18,
+        ge=1,
+        le=26,
+        description="Leading zero bits of a registration's proof of work: 18 take a browser about "
+        "half a second.",
+    )
+    turnstile_site_key: str | None = Field(None, description="Turnstile's key for the page.")
+    turnstile_secret: SecretStr | None = Field(None, description="Turnstile's key for the server.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server, `smtps://` or `smtp://[user:password@]host[:port]`. The latter "
+        "insists on STARTTLS unless the host is this machine. Without it no mail is sent, so "
+        "nobody can register.",
+    )
+    mail_from: str = Field(
+        "LIME <lime@localhost>",
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^\r\n]*@[^\r\n]*$",
+        description="Who mails come from.",
+    )
+    session_idle: Seconds = Field(
+        12 * 3600, le=90 * 86400, description="Seconds without use after which a session ends."
+    )
+    session_lifetime: Seconds = Field(
+        7 * 86400, le=90 * 86400, description="Seconds after which a session ends in any case."
+    )
+
     # Streams and background work
     keepalive_interval: Seconds = Field(
         15,
@@ -193,6 +237,19 @@ class Settings(BaseSettings):
         5,
         le=300,
         description="Seconds that running requests get to finish at shutdown; streams end at once.",
+    )
+
+    # Who owners are
+    kyc_provider: Literal["manual", "scripted"] = Field(
+        "manual",
+        description="Who finds out who an owner is: `manual`, operators review documents; "
+        "`scripted`, signed webhooks decide, for tests and rehearsals.",
+    )
+    kyc_webhook_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What the webhooks of `scripted` are signed with, shared with whoever sends "
+        "them. At least 32 characters.",
     )
 
     # Signing keys (protocol section 10)
@@ -265,6 +322,29 @@ class Settings(BaseSettings):
     def _one_master_key(self) -> "Settings":
         if (self.master_key is None) == (self.master_key_file is None):
             raise ValueError("set one of LIME_MASTER_KEY and LIME_MASTER_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> "Settings":
+        if (self.kyc_provider == "scripted") != (self.kyc_webhook_secret is not None):
+            raise ValueError(
+                "LIME_KYC_WEBHOOK_SECRET goes with LIME_KYC_PROVIDER=scripted, and only with it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _turnstile_has_keys(self) -> "Settings":
+        keys = (self.turnstile_site_key, self.turnstile_secret)
+        if self.captcha == "turnstile" and not all(keys):
+            raise ValueError("set LIME_TURNSTILE_SITE_KEY and LIME_TURNSTILE_SECRET")
+        return self
+
+    @model_validator(mode="after")
+    def _smtp_url_is_one(self) -> "Settings":
+        if self.smtp_url is not None:
+            parts = urlsplit(self.smtp_url.get_secret_value())
+            if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path:
+                raise ValueError("LIME_SMTP_URL must be smtps://host or smtp://host")
         return self
 
 

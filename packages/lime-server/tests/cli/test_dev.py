@@ -45,7 +45,7 @@ def stage(monkeypatch, postgres_url, redis_url):
         folder.mkdir(parents=True, exist_ok=True)
         yield set_up.engines
 
-    async def run(settings, *, sock, on_ready, stop):
+    async def run(settings, *, sock, on_ready, stop, mailbox):
         with sock:
             set_up.settings.append(settings)
             on_ready()
@@ -97,6 +97,8 @@ def test_a_newcomer_is_told_everything_needed_to_log_in(run_dev, stage, tmp_path
     assert f"LIME is ready at {stage.settings[0].public_url}" in ended.stdout
     for value in (*made.values(), api, stage.engines.database_url, stage.engines.redis_url):
         assert value in ended.stdout or value == made["owner_id"]
+    assert f"{stage.settings[0].public_url}/api/v1/foundation/users/first" in ended.stdout
+    assert '{"token":"tk_' in ended.stdout
     assert f"export LIME_API_BASE={api} LIME_AGENT_TOKEN={made['agent_token']}\n" in ended.stdout
 
 
@@ -132,7 +134,11 @@ def test_the_same_folder_means_the_same_tokens(run_dev, ready_file, read_while_r
     run_dev("--ready-file", ready_file)
     first = read_while_ready.values
     run_dev("--ready-file", ready_file)
-    assert read_while_ready.values == {**first, "api_base": read_while_ready.values["api_base"]}
+    changing = ("api_base", "first_owner_token", "mailbox_url")
+    again = {name: read_while_ready.values[name] for name in changing}
+    assert read_while_ready.values == {**first, **again}
+    # The token of an earlier start opens nothing any more.
+    assert again["first_owner_token"] != first["first_owner_token"]
     kept = tmp_path / "data" / "credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from lime_server.core.errors import InvalidInput
 from lime_server.core.ids import new_id, parse_id
-from lime_server.core.names import MAX_NAME, MAX_TEXT, display_name, domain_name, optional_text
+from lime_server.core.names import (
+    MAX_NAME,
+    MAX_TEXT,
+    avatar_url,
+    description,
+    display_name,
+    domain_name,
+)
 from lime_server.core.tokens import Token, TokenKind
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -80,17 +87,66 @@ def test_a_domain_is_a_host_name(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "localhost", "https://shop.example", "shop.example:80", "a/b.c", "10.0.0.1", "-a.example"],
+    [
+        "",
+        "localhost",
+        "https://shop.example",
+        "shop.example:80",
+        "a/b.c",
+        "10.0.0.1",
+        "0x7f.1",
+        "shop.0x7f",
+        "-a.example",
+    ],
 )
 def test_what_is_no_host_name_is_no_domain(text):
     with pytest.raises(InvalidInput):
         domain_name(text)
 
 
-def test_optional_text_may_be_absent_but_not_endless():
-    assert optional_text(None, "x") is None
-    assert optional_text("", "x") is None
-    assert optional_text("text", "x") == "text"
-    with pytest.raises(InvalidInput) as error:
-        optional_text("x" * (MAX_TEXT + 1), "description")
-    assert error.value.detail == {"field": "description"}
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (None, None),
+        ("", None),
+        (" \n", None),
+        ("Buys shoes.\r\nAlso hats.\t", "Buys shoes.\nAlso hats."),
+        ("x" * MAX_TEXT, "x" * MAX_TEXT),
+    ],
+)
+def test_a_description_may_have_lines_or_be_absent(text, kept):
+    assert description(text) == kept
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "a\0b", "a\x1b[31mb", "a\u202eb", "\ud800"])
+def test_a_description_holds_nothing_that_acts_on_its_reader(text):
+    with pytest.raises(InvalidInput):
+        description(text)
+
+
+@pytest.mark.parametrize("text", [None, "", "https://cdn.example/a.png?size=64"])
+def test_an_avatar_is_an_https_url_or_absent(text):
+    assert avatar_url(text) == (text or None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://cdn.example/a.png",
+        "http://127.0.0.1/a.png",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "//cdn.example/a.png",
+        "https:///a.png",
+        "https://me@cdn.example/a.png",
+        "https://cdn.example:99999/a.png",
+        "https://cdn.example/a b.png",
+        "https://cdn.example\\@evil.example/",
+        "https://cdn.example/" + "a" * MAX_TEXT,
+        "https://bücher.example/a.png",
+        "https://a..example/",
+    ],
+)
+def test_what_is_no_https_url_is_no_avatar(text):
+    with pytest.raises(InvalidInput):
+        avatar_url(text)

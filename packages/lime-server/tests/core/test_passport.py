@@ -10,7 +10,7 @@ from lime_server.core.errors import DomainError, RateLimited
 from lime_server.core.passport import PassportContext, PassportType
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, 999999, tzinfo=UTC)
-AGENT = Agent("agent", "owner", "Agent", None, None, True, NOW, False, 0)
+AGENT = Agent("agent", "owner", "Agent", None, None, True, NOW, False, 0, False)
 
 
 def context():

@@ -157,6 +157,12 @@ async def test_redis_that_is_away_absent_or_misspelt(look):
     assert (await look(redis_url="http://x"))["redis"][0] == "error"
 
 
+async def test_a_script_that_decides_who_owners_are(look):
+    found = await look(kyc_provider="scripted", kyc_webhook_secret="s" * 32)
+    assert found["kyc_provider"][0] == "error"
+    assert "s" * 32 not in found["kyc_provider"][1]
+
+
 async def test_limits_and_times_that_are_unwise(look):
     found = await look(rate_per_token="off", key_publish_before=60)
     assert found["rate limits"] == ("warning", "Off: rate_per_token.")

@@ -387,3 +387,35 @@ async def test_a_store_that_cannot_keep_an_answer_does_not_take_it_back(make_cal
             raise Unavailable
 
     assert await make_call(Forgetful())() == (201, b"answer 1", False)
+
+
+async def test_an_answer_is_repeated_only_to_whoever_could_still_ask(app, derived, clock):
+    good = True
+
+    async def recheck(scope):
+        if not good:
+            raise NotFound
+
+    call = Caller(
+        Idempotency(
+            app,
+            store=MemoryAnswers(),
+            hasher=derived.tokens,
+            clock=clock,
+            new_owner=lambda: OWNERS[0],
+            recheck=recheck,
+        )
+    )
+    assert await call() == (201, b"answer 1", False)
+    assert await call() == (201, b"answer 1", True)
+    good = False
+    with pytest.raises(NotFound):
+        await call()
+    assert app.runs == 1
+
+
+async def test_an_answer_that_sets_a_cookie_is_not_kept(app, make_call):
+    app.headers = [*app.headers, (b"set-cookie", b"lime_session=secret")]
+    call = make_call(MemoryAnswers())
+    assert await call() == (201, b"answer 1", False)
+    assert await call() == (201, b"answer 2", False)

@@ -10,7 +10,7 @@ from lime_server.core.errors import Conflict
 from lime_server.modules.site_login.model import Login, State
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
-AGENT = Agent("agent", "owner", "Agent", None, None, True, NOW, False, 0)
+AGENT = Agent("agent", "owner", "Agent", None, None, True, NOW, False, 0, False)
 PENDING = Login("id", "site", State.PENDING, "c", 15, None, NOW, NOW + timedelta(minutes=5))
 MOVES = {
     State.APPROVED: lambda login: login.approved_by(AGENT, NOW),

@@ -4,6 +4,10 @@ from lime_sites._setup import __version__
 from lime_sites._site import LimeSite
 from lime_sites._site_sync import LimeSiteSync
 from lime_sites._types import (
+    Binding,
+    BindingPage,
+    BindingPassport,
+    BindingRequestResult,
     LoginRequestResult,
     LoginResult,
     Passport,
@@ -12,6 +16,7 @@ from lime_sites._types import (
 from lime_sites.errors import (
     ApiError,
     AuthenticationError,
+    BindingCodeError,
     ClosedError,
     ConfigurationError,
     EventTooLargeError,
@@ -31,6 +36,11 @@ from lime_sites.errors import (
 __all__ = [
     "ApiError",
     "AuthenticationError",
+    "Binding",
+    "BindingCodeError",
+    "BindingPage",
+    "BindingPassport",
+    "BindingRequestResult",
     "ClosedError",
     "ConfigurationError",
     "EventTooLargeError",

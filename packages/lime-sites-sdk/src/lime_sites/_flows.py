@@ -1,12 +1,29 @@
 """The site's conversations with LIME, written once for both clients."""
 
+import base64
+import hashlib
+import re
 from http import HTTPStatus
 from typing import Final
+from uuid import uuid4
 
 from lime_sdk_core import Flow, LimeError, Now, Request, Sleep, as_model, call, segment
 from lime_sites._passports import Verifier
-from lime_sites._types import LoginRequestResult, Passport
-from lime_sites._wire import LoginRequest
+from lime_sites._types import (
+    Binding,
+    BindingPage,
+    BindingPassport,
+    BindingRequestResult,
+    LoginRequestResult,
+    Passport,
+)
+from lime_sites._wire import (
+    BindingRequest,
+    ExchangedBinding,
+    LoginRequest,
+    SiteBinding,
+    SiteBindings,
+)
 from lime_sites.errors import (
     ERRORS,
     ApiError,
@@ -21,6 +38,9 @@ MAX_WAIT: Final = 25
 """Seconds that LIME holds one question about a login request: protocol section 3 allows 30."""
 
 _REQUESTS = "/modules/agent-login/requests"
+_BINDINGS = "/modules/bindings"
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 # Seconds that an answer may need for its way, so that LIME has to answer that much earlier.
 _MARGIN = 1.0
@@ -130,3 +150,77 @@ def acknowledge(ids: list[str]) -> Flow[None]:
     """Tell LIME that these events were handled."""
     request = Request("POST", "/modules/agent-login/events/ack", json={"ids": ids}, idempotent=True)
     yield from call(request, lambda _: None, errors=ERRORS)
+
+
+def create_binding_request(
+    redirect_uri: str, state: str | None, code_verifier: str | None
+) -> Flow[BindingRequestResult]:
+    """Ask LIME for a binding.
+
+    Raises:
+        ValueError: `code_verifier` is not one (RFC 7636, section 4.1).
+    """
+    body = {"redirect_uri": redirect_uri}
+    if state is not None:
+        body["state"] = state
+    if code_verifier is not None:
+        body |= {"code_challenge": _challenge(code_verifier), "code_challenge_method": "S256"}
+    # May be repeated: a request that nobody knows of hurts nobody and expires by itself.
+    request = Request("POST", f"{_BINDINGS}/requests", json=body, idempotent=True)
+    made = yield from call(request, as_model(BindingRequest), errors=ERRORS)
+    return made.result()
+
+
+def exchange_binding_code(
+    code: str,
+    expected_binding_id: str,
+    state: str | None,
+    code_verifier: str | None,
+    verifier: Verifier,
+) -> Flow[BindingPassport]:
+    """Exchange a code and prove the passport that LIME gives for it."""
+    # LIME compares before it spends the code, so that a code in the wrong browser binds nothing.
+    body = {"binding_code": code, "binding_id": expected_binding_id}
+    if state is not None:
+        body["state"] = state
+    if code_verifier is not None:
+        body["code_verifier"] = code_verifier
+    request = Request(
+        "POST",
+        f"{_BINDINGS}/exchange",
+        json=body,
+        # The code works once: with the key, asking again for a lost answer gives that answer.
+        headers={"idempotency-key": uuid4().hex},
+        idempotent=True,
+    )
+    exchanged = yield from call(request, as_model(ExchangedBinding), errors=ERRORS)
+    return (yield from verifier.verify_binding(exchanged.passport, expected_binding_id))
+
+
+def list_bindings(cursor: str | None, limit: int | None) -> Flow[BindingPage]:
+    """Read a page of this site's bindings."""
+    params = {} if cursor is None else {"cursor": cursor}
+    if limit is not None:
+        params["limit"] = str(limit)
+    request = Request("GET", f"{_BINDINGS}/of-site", params=params)
+    return (yield from call(request, as_model(SiteBindings), errors=ERRORS)).result()
+
+
+def get_binding(binding_id: str) -> Flow[Binding]:
+    """Read one of this site's bindings. Raises ValueError for what cannot be in a path."""
+    request = Request("GET", f"{_BINDINGS}/of-site/{segment(binding_id)}")
+    return (yield from call(request, as_model(SiteBinding), errors=ERRORS)).result()
+
+
+def end_binding(binding_id: str) -> Flow[Binding]:
+    """End one of this site's bindings. Raises ValueError for what cannot be in a path."""
+    request = Request("DELETE", f"{_BINDINGS}/of-site/{segment(binding_id)}", idempotent=True)
+    return (yield from call(request, as_model(SiteBinding), errors=ERRORS)).result()
+
+
+def _challenge(code_verifier: str) -> str:
+    """Return the S256 challenge of a verifier (RFC 7636, section 4.2)."""
+    if not _VERIFIER.fullmatch(code_verifier):
+        raise ValueError("a code_verifier has 43 to 128 letters, digits, or any of -._~")
+    digest = hashlib.sha256(code_verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,24 +1,26 @@
-"""From an unverified token to a `Passport`, or to `InvalidPassportError`."""
+"""From an unverified token to a `Passport` or `BindingPassport`, or to `InvalidPassportError`."""
 
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import lime_jwt
 from lime_jwt import Expectation, JwkSet
 from lime_jwt.errors import InvalidKeyError, InvalidTokenError, UnknownKeyError
 from lime_sdk_core import Callback, Flow, LimeError, Request, as_model, call, call_document
 from lime_sites._jwks import Flight, KeyCache
-from lime_sites._types import Passport
-from lime_sites._wire import LoginClaims, Site
+from lime_sites._types import BindingPassport, Passport
+from lime_sites._wire import BindingClaims, LoginClaims, Site
 from lime_sites.errors import ERRORS, InvalidPassportError, KeysUnavailableError
 
 logger = logging.getLogger("lime_sites")
+
+M = TypeVar("M", bound=BaseModel)
 
 LEEWAY: Final = 30
 """Seconds by which the clocks of issuer and verifier may differ: protocol section 10."""
@@ -39,7 +41,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class Verifier:
-    """Verifies login passports for one site.
+    """Verifies passports for one site.
 
     With keys at hand that are fresh, and a request id or a known site id, it performs no step at
     all but the check itself: no I/O.
@@ -68,15 +70,30 @@ class Verifier:
             expect = Expectation.login(request_id=expected_request_id, leeway=LEEWAY)
         else:
             raise _refused("the request id to expect is empty")
-        # 2. With the keys at hand. 3. If they lack the one that is named, with fresh ones, once.
+        # 2. Signed by the issuer. 3. Only what was signed is handed on.
+        return _passport((yield from self._prove(unverified_jwt, expect)))
+
+    def verify_binding(
+        self, unverified_jwt: str, expected_binding_id: str | None
+    ) -> Flow[BindingPassport]:
+        """Return the proven binding passport. Raises as `verify` does."""
+        # 1. Bound to this site in any case, and to one binding if the caller knows which.
+        site_id = yield from self.own_site_id()
+        if expected_binding_id == "":
+            raise _refused("the binding id to expect is empty")
+        expect = Expectation.binding(site_id=site_id, binding_id=expected_binding_id, leeway=LEEWAY)
+        # 2. Signed by the issuer. 3. Only what was signed is handed on.
+        return _binding_passport((yield from self._prove(unverified_jwt, expect)))
+
+    def _prove(self, unverified_jwt: str, expect: Expectation) -> Flow[dict[str, Any]]:
+        # 1. With the keys at hand. 2. If they lack the one that is named, with fresh ones, once.
         claims = self._check(unverified_jwt, (yield from self._keys()), expect)
         if claims is None:
             keys = yield from self._keys(unknown_kid=True)
             claims = self._check(unverified_jwt, keys, expect)
         if claims is None:
             raise _refused("signed with a key that the issuer does not publish")
-        # 4. Only what was signed is handed on.
-        return _passport(claims)
+        return claims
 
     def own_site_id(self) -> Flow[str]:
         """Return this site's id, from LIME the first time."""
@@ -136,23 +153,43 @@ class Verifier:
 
 
 def _passport(claims: dict[str, Any]) -> Passport:
+    known = _read(LoginClaims, claims)
+    return Passport(
+        agent_id=known.sub,
+        request_id=known.request_id,
+        user_id=known.user_id,
+        site_id=known.site_id,
+        kyc_level=known.kyc_level,
+        expires_at=datetime.fromtimestamp(known.exp, tz=UTC),
+        jti=known.jti,
+        claims=_with_agent_id(claims),
+    )
+
+
+def _binding_passport(claims: dict[str, Any]) -> BindingPassport:
+    known = _read(BindingClaims, claims)
+    return BindingPassport(
+        agent_id=known.sub,
+        binding_id=known.binding_id,
+        user_id=known.user_id,
+        site_id=known.site_id,
+        expires_at=datetime.fromtimestamp(known.exp, tz=UTC),
+        jti=known.jti,
+        claims=_with_agent_id(claims),
+    )
+
+
+def _with_agent_id(claims: dict[str, Any]) -> dict[str, Any]:
+    # Set, not only added: a claim of that name must not speak for another agent than `sub`.
+    return {**claims, "agent_id": claims["sub"]}
+
+
+def _read(model: type[M], claims: dict[str, Any]) -> M:
     try:
-        known = LoginClaims.model_validate(claims)
-        expires_at = datetime.fromtimestamp(known.exp, tz=UTC)
+        return model.model_validate(claims)
     except ValidationError as error:
         wrong = ", ".join(str(detail["loc"]) for detail in error.errors(include_input=False))
-    else:
-        return Passport(
-            agent_id=known.sub,
-            request_id=known.request_id,
-            user_id=known.user_id,
-            site_id=known.site_id,
-            kyc_level=known.kyc_level,
-            expires_at=expires_at,
-            jti=known.jti,
-            # Set, not only added: a claim of that name must not speak for another agent than `sub`.
-            claims={**claims, "agent_id": known.sub},
-        )
+    # Raised here, so that the claims do not travel along as `__context__`.
     raise _refused(f"claims of another shape: {wrong}")
 
 

@@ -16,7 +16,14 @@ from lime_sites._events import Inbox
 from lime_sites._handling import Application, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
-from lime_sites._types import LoginRequestResult, Passport
+from lime_sites._types import (
+    Binding,
+    BindingPage,
+    BindingPassport,
+    BindingRequestResult,
+    LoginRequestResult,
+    Passport,
+)
 from lime_sites.errors import ERRORS
 
 logger = logging.getLogger("lime_sites")
@@ -181,6 +188,99 @@ class LimeSite:
             KeysUnavailableError: the signing keys cannot be had, so nothing is known about it.
         """
         return await self._run(self._verifier.verify(jwt, expected_request_id))
+
+    async def create_binding_request(
+        self, *, redirect_uri: str, state: str | None = None, code_verifier: str | None = None
+    ) -> BindingRequestResult:
+        """Ask a signed-in user of yours to bind an agent; send their browser to `connect_url`.
+
+        First keep `binding_id` in the browser's session at your site: the answer counts only in
+        that browser. It comes back to `redirect_uri` with `binding_code` and `state`, or with
+        `error=access_denied`.
+
+        Args:
+            redirect_uri: one of your site's list at LIME, to the letter.
+            state: comes back with the browser; LIME makes one if there is none.
+            code_verifier: a secret for this browser's session, 43 to 128 URL-safe characters, for
+                example `secrets.token_urlsafe(32)`. LIME sees only its hash, and exchanges the
+                code for nobody without it.
+
+        Raises:
+            ApiError: 400 `REDIRECT_URI_NOT_LISTED`.
+            ValueError: `code_verifier` is none.
+        """
+        return await self._run(_flows.create_binding_request(redirect_uri, state, code_verifier))
+
+    async def exchange_binding_code(
+        self,
+        code: str,
+        *,
+        expected_binding_id: str,
+        state: str | None = None,
+        code_verifier: str | None = None,
+    ) -> BindingPassport:
+        """Exchange the `binding_code` that a browser brought, and return the proven passport.
+
+        Pass what this browser's session holds, and nothing that the browser says besides the code.
+        A code that belongs to another binding, state or verifier is refused and not spent.
+
+        Args:
+            code: from the query of the redirect.
+            expected_binding_id: the `binding_id` of the request that this session made.
+            state: its `state`, if the session holds it.
+            code_verifier: what `create_binding_request` was given, if anything.
+
+        Raises:
+            BindingCodeError: it cannot be exchanged. Nothing was bound; begin again.
+            InvalidPassportError: LIME's answer proves nothing.
+            LimeError: LIME refused, or cannot be reached.
+        """
+        flow = _flows.exchange_binding_code(
+            code, expected_binding_id, state, code_verifier, self._verifier
+        )
+        return await self._run(flow)
+
+    async def verify_binding_passport(
+        self, jwt: str, *, expected_binding_id: str | None = None
+    ) -> BindingPassport:
+        """Return the proven binding passport, or raise, for a code that you exchanged by hand.
+
+        It must have been made for this very site.
+
+        Args:
+            jwt: what LIME gave for the code.
+            expected_binding_id: the binding it must be of. Without it, compare `binding_id`
+                with the request that this browser's session made.
+
+        Raises:
+            InvalidPassportError: it proves nothing; the log says why.
+            KeysUnavailableError: the signing keys cannot be had, so nothing is known about it.
+        """
+        return await self._run(self._verifier.verify_binding(jwt, expected_binding_id))
+
+    async def list_bindings(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> BindingPage:
+        """Return this site's bindings, latest request first, ended ones too.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: most bindings of this page.
+        """
+        return await self._run(_flows.list_bindings(cursor, limit))
+
+    async def get_binding(self, binding_id: str) -> Binding:
+        """Return one of this site's bindings as it stands, also one that nobody answered.
+
+        Raises:
+            ApiError: 404 if this site has no such binding.
+            ValueError: `binding_id` is no id.
+        """
+        return await self._run(_flows.get_binding(binding_id))
+
+    async def end_binding(self, binding_id: str) -> Binding:
+        """End one of this site's bindings. May be repeated. Raises as `get_binding` does."""
+        return await self._run(_flows.end_binding(binding_id))
 
     async def run(self) -> None:
         """Receive logins until `aclose`, for a program that does nothing else.

@@ -19,7 +19,14 @@ from lime_sites._events import Inbox
 from lime_sites._handling import Application, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
-from lime_sites._types import LoginRequestResult, Passport
+from lime_sites._types import (
+    Binding,
+    BindingPage,
+    BindingPassport,
+    BindingRequestResult,
+    LoginRequestResult,
+    Passport,
+)
 from lime_sites.errors import ERRORS
 
 if TYPE_CHECKING:
@@ -125,6 +132,44 @@ class LimeSiteSync:
     def verify_passport(self, jwt: str, *, expected_request_id: str | None = None) -> Passport:
         """Return the proven passport, or raise, as `LimeSite.verify_passport` does."""
         return self._run(self._verifier.verify(jwt, expected_request_id))
+
+    def create_binding_request(
+        self, *, redirect_uri: str, state: str | None = None, code_verifier: str | None = None
+    ) -> BindingRequestResult:
+        """Ask a user to bind an agent, as `LimeSite.create_binding_request` does."""
+        return self._run(_flows.create_binding_request(redirect_uri, state, code_verifier))
+
+    def exchange_binding_code(
+        self,
+        code: str,
+        *,
+        expected_binding_id: str,
+        state: str | None = None,
+        code_verifier: str | None = None,
+    ) -> BindingPassport:
+        """Exchange a code for a proven passport, as `LimeSite.exchange_binding_code` does."""
+        flow = _flows.exchange_binding_code(
+            code, expected_binding_id, state, code_verifier, self._verifier
+        )
+        return self._run(flow)
+
+    def verify_binding_passport(
+        self, jwt: str, *, expected_binding_id: str | None = None
+    ) -> BindingPassport:
+        """Return the proven binding passport, as `LimeSite.verify_binding_passport` does."""
+        return self._run(self._verifier.verify_binding(jwt, expected_binding_id))
+
+    def list_bindings(self, *, cursor: str | None = None, limit: int | None = None) -> BindingPage:
+        """Return this site's bindings, as `LimeSite.list_bindings` does."""
+        return self._run(_flows.list_bindings(cursor, limit))
+
+    def get_binding(self, binding_id: str) -> Binding:
+        """Return one of this site's bindings, as `LimeSite.get_binding` does."""
+        return self._run(_flows.get_binding(binding_id))
+
+    def end_binding(self, binding_id: str) -> Binding:
+        """End one of this site's bindings, as `LimeSite.end_binding` does."""
+        return self._run(_flows.end_binding(binding_id))
 
     def run(self) -> None:
         """Receive logins until another thread calls `close`, for a program that does nothing else.

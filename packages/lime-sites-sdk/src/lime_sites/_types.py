@@ -69,3 +69,72 @@ class Passport:
 
 PassportVerificationResult = Passport
 """The name that `Passport` had in version 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRequestResult:
+    """A binding that this site has asked for. Keep it in the browser's session at your site."""
+
+    binding_id: str
+    """What `exchange_binding_code` expects to get."""
+    connect_url: str
+    """Where to send the browser, as it is."""
+    status: str
+    """`PENDING`."""
+    expires_at: datetime
+    """When nobody can answer any more."""
+    state: str | None = field(default=None, repr=False)
+    """What comes back with the browser; None from a LIME that sends none."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingPassport:
+    """A proven binding: made by `verify_binding_passport` and by nothing else."""
+
+    agent_id: str
+    binding_id: str
+    """Which binding it is, for as long as it lasts."""
+    user_id: str
+    """The owner of the agent: who approved."""
+    site_id: str
+    """This site."""
+    expires_at: datetime
+    """End of the passport itself, seconds away. The binding lasts until somebody ends it."""
+    jti: str
+    claims: dict[str, Any] = field(repr=False)
+    """Every claim as signed, and `agent_id`, which is always `sub`."""
+    valid: Literal[True] = True
+    """Always True: what is not valid raises `InvalidPassportError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One of this site's bindings as it stands."""
+
+    binding_id: str
+    status: str
+    """`PENDING`, `APPROVED`, `ACTIVE`, `ENDED`, `REFUSED`, `EXPIRED`, or what a newer LIME adds."""
+    expires_at: datetime
+    """When an unanswered request, or else its code, expires."""
+    agent_id: str | None = None
+    """The agent, once the code was exchanged."""
+    user_id: str | None = None
+    """Its owner, once the code was exchanged."""
+    bound_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    """`owner` or `site`, once it has ended."""
+
+    @property
+    def is_active(self) -> bool:
+        """Is the agent bound now? An unknown status is never read as that."""
+        return self.status == "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingPage:
+    """Some of this site's bindings, latest request first."""
+
+    items: tuple[Binding, ...]
+    next_cursor: str | None
+    """Where the next page begins; None on the last."""

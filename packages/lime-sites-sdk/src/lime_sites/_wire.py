@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from lime_sites._types import LoginRequestResult
+from lime_sites._types import Binding, BindingPage, BindingRequestResult, LoginRequestResult
 
 logger = logging.getLogger("lime_sites")
 
@@ -58,6 +58,82 @@ class LoginClaims(_Wire):
     user_id: str | None = None
     site_id: str | None = None
     kyc_level: int | None = None
+
+
+class BindingRequest(_Wire):
+    """A binding request that was made: protocol section 9."""
+
+    binding_id: _Text
+    connect_url: _Text
+    status: _Text
+    expires_at: AwareDatetime
+    state: str | None = None
+
+    def result(self) -> BindingRequestResult:
+        """Return it as the application knows it."""
+        return BindingRequestResult(
+            binding_id=self.binding_id,
+            connect_url=self.connect_url,
+            status=self.status,
+            expires_at=self.expires_at.astimezone(UTC),
+            state=self.state,
+        )
+
+
+class ExchangedBinding(_Wire):
+    """What a code was exchanged for: protocol section 9."""
+
+    passport: Annotated[str, Field(min_length=1, repr=False)]
+
+
+class SiteBinding(_Wire):
+    """One of the site's bindings: protocol section 9."""
+
+    binding_id: _Text
+    status: _Text
+    expires_at: AwareDatetime
+    agent_id: str | None = None
+    user_id: str | None = None
+    bound_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    ended_by: str | None = None
+
+    def result(self) -> Binding:
+        """Return it as the application knows it."""
+        return Binding(
+            binding_id=self.binding_id,
+            status=self.status,
+            expires_at=self.expires_at.astimezone(UTC),
+            agent_id=self.agent_id,
+            user_id=self.user_id,
+            bound_at=self.bound_at and self.bound_at.astimezone(UTC),
+            ended_at=self.ended_at and self.ended_at.astimezone(UTC),
+            ended_by=self.ended_by,
+        )
+
+
+class SiteBindings(_Wire):
+    """A page of the site's bindings: protocol section 9."""
+
+    items: list[SiteBinding]
+    next_cursor: str | None
+
+    def result(self) -> BindingPage:
+        """Return it as the application knows it."""
+        return BindingPage(tuple(item.result() for item in self.items), self.next_cursor)
+
+
+class BindingClaims(_Wire):
+    """The claims of a proven binding passport that we hand out under a name: protocol section 6."""
+
+    model_config = ConfigDict(strict=True)
+
+    sub: _Text
+    jti: _Text
+    exp: int
+    binding_id: _Text
+    user_id: _Text
+    site_id: _Text
 
 
 class Approved(_Wire):

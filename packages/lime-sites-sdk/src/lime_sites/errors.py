@@ -12,6 +12,7 @@ LimeError
 ├── InvalidPassportError          the passport proves nothing; why is in the log
 ├── RequestExpiredError           nobody approved the login request in time
 ├── RequestDeniedError            the agent refused the login request
+├── BindingCodeError              the binding code cannot be exchanged (any more)
 ├── LoginTimeoutError             `wait_for_login` waited its time (also a TimeoutError)
 ├── HandlerError                  an `on_login` handler of the application raised
 └── ApiError                      LIME said no, with a code
@@ -35,6 +36,7 @@ from lime_sdk_core import (
 __all__ = [
     "ApiError",
     "AuthenticationError",
+    "BindingCodeError",
     "ClosedError",
     "ConfigurationError",
     "EventTooLargeError",
@@ -80,6 +82,13 @@ class RequestDeniedError(LimeError):
     """The agent said no to the login request."""
 
 
+class BindingCodeError(LimeError):
+    """The binding code is unknown, spent, too old, or not the one that this browser waits for.
+
+    LIME does not say which. Nothing was bound; begin again with `create_binding_request`.
+    """
+
+
 class LoginTimeoutError(LimeError, TimeoutError):
     """Nobody had answered the login request when the time to wait for it was up."""
 
@@ -101,6 +110,7 @@ class SiteAuthUnavailableError(ApiError):
 
 ERRORS: Final = ErrorTable(
     by_code={
+        "BINDING_CODE_INVALID": BindingCodeError,
         "RATE_LIMIT_EXCEEDED": RateLimitError,
         "SITE_LOGIN_REQUEST_EXPIRED": RequestExpiredError,
         "SITE_SUSPENDED": AuthenticationError,
@@ -109,4 +119,4 @@ ERRORS: Final = ErrorTable(
         "SITE_TOKEN_MISSING": AuthenticationError,
     }
 )
-"""Which class an error answer becomes, by the codes of protocol sections 2 and 3."""
+"""Which class an error answer becomes, by the codes of protocol sections 2, 3 and 9."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lime_server import __version__
-from lime_server.cli import check, create, dev, keys, migrate, serve
+from lime_server.cli import audit, check, create, dev, keys, migrate, serve
 
 __all__ = ["app"]
 
@@ -41,6 +41,7 @@ def _main(
 for command in (dev.dev, serve.serve, migrate.migrate, check.check):
     app.command()(command)
 app.add_typer(keys.keys, name="keys")
+app.add_typer(audit.audits, name="audit")
 app.add_typer(create.owners, name="owner")
 app.add_typer(create.agents, name="agent")
 app.add_typer(create.sites, name="site")

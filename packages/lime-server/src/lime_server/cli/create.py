@@ -9,6 +9,7 @@ import typer
 from lime_server.cli.speech import AsJson, CommandError, plain_errors, show, with_parts
 from lime_server.composition import Parts
 from lime_server.core.errors import NotFound
+from lime_server.foundation.owners import Owner as KnownOwner
 
 owners = typer.Typer(help="Owners answer for agents and sites.", no_args_is_help=True)
 agents = typer.Typer(help="Agents log in to sites.", no_args_is_help=True)
@@ -18,6 +19,8 @@ Owner = Annotated[
     str, typer.Option("--owner", help="Who answers for it: an owner's id or e-mail address.")
 ]
 Name = Annotated[str, typer.Option("--name", help="What people will call it.")]
+
+Email = Annotated[str, typer.Option("--email", help="Where the owner can be reached.")]
 
 _ONCE = "The token is shown only now: keep it where only the program that uses it can read it."
 
@@ -32,17 +35,48 @@ def _group() -> None:
 
 @owners.command("create")
 def create_owner(
-    email: Annotated[str, typer.Option("--email", help="Where the owner can be reached.")],
+    email: Email,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="One who may suspend others and review them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an owner."""
 
     async def create(parts: Parts) -> dict[str, object]:
+        if operator:
+            return _shown(await parts.operators.create(email))
         made = await parts.owners.create(email)
         return {"owner_id": made.owner_id, "email": made.email}
 
     with plain_errors():
         show(with_parts(create), as_json=as_json)
+
+
+@owners.command("appoint")
+def appoint_operator(email: Email, as_json: AsJson = False) -> None:
+    """Make an owner an operator."""
+
+    async def appoint(parts: Parts) -> dict[str, object]:
+        return _shown(await parts.operators.appoint(email))
+
+    with plain_errors():
+        show(with_parts(appoint), as_json=as_json)
+
+
+@owners.command("dismiss")
+def dismiss_operator(email: Email, as_json: AsJson = False) -> None:
+    """Make an operator an owner like others. The last one stays."""
+
+    async def dismiss(parts: Parts) -> dict[str, object]:
+        return _shown(await parts.operators.dismiss(email))
+
+    with plain_errors():
+        show(with_parts(dismiss), as_json=as_json)
+
+
+def _shown(owner: KnownOwner) -> dict[str, object]:
+    return {"owner_id": owner.owner_id, "email": owner.email, "operator": owner.operator}
 
 
 @agents.command("create")
@@ -95,7 +129,7 @@ def _create_for(
 ) -> None:
     async def work(parts: Parts) -> dict[str, object]:
         try:
-            return await create(parts, await _owner_id(parts, owner))
+            return await create(parts, await owner_id_of(parts, owner))
         except NotFound:
             raise CommandError(
                 f"There is no owner {owner}. Make one with: lime-server owner create"
@@ -106,7 +140,11 @@ def _create_for(
         typer.echo(_ONCE, err=True)
 
 
-async def _owner_id(parts: Parts, named: str) -> str:
+async def owner_id_of(parts: Parts, named: str) -> str:
+    """The id of the owner with this id or e-mail address; an id is not looked up.
+
+    Raises NotFound.
+    """
     if "@" in named:
         found = await parts.owners.find(named)
         if found is None:

@@ -22,6 +22,7 @@ from lime_server.cli.welcome import Welcome, say
 from lime_server.composition import open_parts
 from lime_server.composition.run import run
 from lime_server.infrastructure.embedded import Engines, engines
+from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.postgres.migrator import migrate
 from lime_server.infrastructure.serve import bind, new_event_loop
 from lime_server.settings import Settings, load
@@ -89,6 +90,7 @@ async def _live(
     await migrate(settings.database_url.get_secret_value())
     async with open_parts(settings) as parts:
         residents = await settle(parts, folder / "credentials.json")
+        first = await parts.accounts.routes.accounts.first_token(residents.owner_id)
     # 2. Serve until somebody says stop, or an engine falls.
     welcome = Welcome(
         public_url=str(settings.public_url),
@@ -96,12 +98,19 @@ async def _live(
         database_url=running.database_url,
         redis_url=running.redis_url,
         residents=residents,
+        first_token=first.text if first else None,
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)
     watching = asyncio.create_task(_watch(running, stop))
     try:
-        await run(settings, sock=sock, on_ready=_announcer(welcome, ready_file), stop=stop)
+        await run(
+            settings,
+            sock=sock,
+            on_ready=_announcer(welcome, ready_file),
+            stop=stop,
+            mailbox=Mailbox(typer.echo),
+        )
     finally:
         watching.cancel()
     # 3. A server without engines did not end as it should have.
@@ -137,6 +146,8 @@ def _ready(welcome: Welcome) -> dict[str, object]:
         "agent_token": who.agent_token,
         "site_id": who.site_id,
         "site_token": who.site_token,
+        "first_owner_token": welcome.first_token,
+        "mailbox_url": welcome.mailbox_url,
         "database_url": welcome.database_url,
         "redis_url": welcome.redis_url,
         "pid": os.getpid(),

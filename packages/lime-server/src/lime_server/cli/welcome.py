@@ -1,6 +1,6 @@
 """What `lime-server dev` says when it is ready."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -18,11 +18,18 @@ class Welcome:
     database_url: str
     redis_url: str
     residents: Residents
+    first_token: str | None = field(default=None, repr=False)
+    """Opens the first account, while nobody can sign in."""
 
     @property
     def api_base(self) -> str:
         """Where SDKs find it."""
         return f"{self.public_url}/api/v1"
+
+    @property
+    def mailbox_url(self) -> str:
+        """Where the mails are that a real server would send."""
+        return f"{self.public_url}/dev/mailbox"
 
 
 def say(welcome: Welcome, console: Console) -> None:
@@ -35,6 +42,7 @@ def say(welcome: Welcome, console: Console) -> None:
         {
             "API base": api,
             "API reference": f"{welcome.public_url}/docs",
+            "mailbox": welcome.mailbox_url,
             "agent": who.agent_id,
             "agent token": who.agent_token,
             "site": who.site_id,
@@ -44,6 +52,18 @@ def say(welcome: Welcome, console: Console) -> None:
             "data": str(welcome.data),
         },
     )
+    if welcome.first_token is not None:
+        token = welcome.first_token
+        chosen = f'{{"token":"{token}","email":"YOU@EXAMPLE.COM","password":"CHOOSE"}}'
+        _story(
+            console,
+            {
+                "Nobody can sign in yet. Become the first owner:": [
+                    f"curl -sX POST {api}/foundation/users/first -d '{chosen}' \\",
+                    f"  -H 'Content-Type: application/json' -H 'Origin: {welcome.public_url}'",
+                ],
+            },
+        )
     _story(
         console,
         {

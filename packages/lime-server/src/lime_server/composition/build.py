@@ -7,15 +7,28 @@ from datetime import timedelta
 from functools import partial
 from logging import getLogger
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from starlette.types import Scope
 
 from lime_server import __version__
-from lime_server.composition import docs
+from lime_server.composition import docs, no_portal
+from lime_server.composition.binding import binding_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
+from lime_server.composition.registry import owners_desk
+from lime_server.core.errors import OwnerSuspended
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
+from lime_server.infrastructure.web.mailbox import mailbox_route
+from lime_server.modules.accounts.routes import router as account_routes
+from lime_server.modules.audit.routes import router as audit_routes
+from lime_server.modules.binding.routes import router as binding_routes
+from lime_server.modules.kyc.routes import CASES as KYC_CASES
+from lime_server.modules.kyc.routes import router as kyc_routes
+from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
+from lime_server.modules.operator.routes import OperatorParts
+from lime_server.modules.operator.routes import router as operator_routes
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
 from lime_server.modules.site_login.passports import Passports
 from lime_server.modules.site_login.routes import SiteLoginParts
@@ -29,6 +42,13 @@ log = getLogger(__name__)
 
 _ANSWERS_SWEPT_EVERY = 60.0
 """Seconds; what has expired is not given out any more in any case."""
+_BINDINGS_SWEPT_EVERY = 60.0
+"""Seconds; requests and codes expire by themselves."""
+_KYC_SWEPT_EVERY = 600.0
+"""Seconds; a case expires by itself, and documents are kept for weeks."""
+
+_ACCOUNTS_SWEPT_EVERY = 60.0
+"""Seconds; sessions and codes that have ended open nothing in any case."""
 
 
 def build(parts: Parts) -> FastAPI:
@@ -46,6 +66,19 @@ def build(parts: Parts) -> FastAPI:
         clock=parts.clock,
         timing=DeliveryTiming(settings.poll_interval, _seconds(settings.delivery_lease)),
     )
+    desk = owners_desk(
+        parts.registry,
+        agents=parts.agents,
+        sites=parts.sites,
+        sessions=parts.sessions,
+        delivery=delivery,
+        transactions=parts.transactions,
+        audit=parts.audit,
+        bell=parts.bell,
+        clock=parts.clock,
+        loopback_too=settings.public_url.is_loopback,
+    )
+    bindings = binding_parts(parts)
     app = FastAPI(
         title="LIME",
         version=__version__,
@@ -58,25 +91,50 @@ def build(parts: Parts) -> FastAPI:
         lifespan=_lifespan(
             [
                 *parts.background,
+                parts.accounts.post.run,
+                parts.accounts.later.run,
+                partial(_every, _ACCOUNTS_SWEPT_EVERY, parts.accounts.sweep),
                 delivery.run,
+                desk.presence.run,
+                *(use.run for use in parts.registry.uses),
                 _sweep(parts).run,
                 partial(
                     _every, _ANSWERS_SWEPT_EVERY, lambda: parts.answers.sweep(parts.clock.now())
                 ),
+                partial(_every, _KYC_SWEPT_EVERY, parts.kyc.sweep),
+                partial(_every, _BINDINGS_SWEPT_EVERY, bindings.bindings.prune),
                 partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
             ]
         ),
     )
     api = APIRouter(prefix=API_PATH)
     api.include_router(site_login_routes(_site_login(parts, delivery)))
+    # Before the sites by id: `me` is none.
     api.include_router(whoami_routes(parts.agents, parts.sites))
+    for routes in desk.routes:
+        api.include_router(routes)
+    api.include_router(binding_routes(bindings))
+    api.include_router(account_routes(parts.accounts.routes))
+    api.include_router(audit_routes(parts.audit, parts.sessions))
+    api.include_router(kyc_routes(parts.kyc, parts.sessions))
+    api.include_router(
+        operator_routes(OperatorParts(parts.operators, parts.kyc, parts.audit, parts.sessions))
+    )
     app.include_router(api)
+    if parts.accounts.mailbox is not None:
+        app.include_router(mailbox_route(parts.accounts.mailbox))
     install(app, _edge(parts))
     describe(app)
     if settings.docs:
         docs.install(app)
-    app.state.drain = delivery.drain
+    no_portal.install(app)
+    app.state.drain = partial(_drain, delivery.drain, desk.monitor.drain)
     return app
+
+
+def _drain(*drains: Callable[[], None]) -> None:
+    for drain in drains:
+        drain()
 
 
 def _site_login(parts: Parts, delivery: Delivery) -> SiteLoginParts:
@@ -141,9 +199,26 @@ def _edge(parts: Parts) -> Edge:
         secure=settings.public_url.is_secure,
         access_log=settings.access_log,
         max_body_bytes=settings.max_body_bytes,
+        large_bodies={
+            ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
+        },
         body_timeout=settings.body_timeout,
         idempotency_window=_seconds(settings.idempotency_window),
+        recheck=partial(_recheck, parts),
     )
+
+
+async def _recheck(parts: Parts, scope: Scope) -> None:
+    """Raise unless every credential of the request is still good."""
+    request = Request(scope)
+    if (token := request.headers.get("x-agent-token")) is not None:
+        await parts.agents.authenticate(token)
+    if (token := request.headers.get("x-site-token")) is not None:
+        await parts.sites.authenticate(token)
+    if (cookie := request.cookies.get(parts.sessions.rules.cookie)) is not None:
+        session = await parts.sessions.authenticate(cookie)
+        if session.owner.suspended:
+            raise OwnerSuspended
 
 
 def _lifespan(

@@ -49,7 +49,7 @@ def page(document: dict[str, Any]) -> str:
     schemas = "".join(
         _schema(name, schema)
         for name, schema in document["components"]["schemas"].items()
-        if "properties" in schema
+        if "properties" in schema or "enum" in schema
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -102,6 +102,9 @@ def _response(status: str, response: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        values = _table(escape(name), [(_type(schema),)])
+        return f'<section id="{escape(name)}">{values}</section>'
     rows = [
         (
             f"<code>{escape(field)}</code>",

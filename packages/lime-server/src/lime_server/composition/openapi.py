@@ -16,6 +16,9 @@ from lime_server.modules import http
 
 _UNSAFE = {"post", "put", "patch", "delete"}
 
+_SESSION = str(http.session_cookie.scheme_name)
+_BROWSER: dict[str, list[str]] = {_SESSION: [], str(http.csrf_token.scheme_name): []}
+
 _REQUEST_ID = {
     "name": "X-Request-Id",
     "in": "header",
@@ -28,7 +31,7 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": False,
     "description": "Same key and same body within 24 h: the first answer again.",
-    "schema": {"type": "string", "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
 
@@ -59,13 +62,16 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     everywhere: list[type[DomainError]] = [RateLimited]
     responses.pop("422", None)
-    # A path cannot be invalid: what is not an id names nothing, and is not found.
-    if "requestBody" in operation or any(one["in"] == "query" for one in parameters):
+    # A path cannot be invalid: what is not an id names nothing, and is not found. A key can.
+    if method in _UNSAFE or any(one["in"] == "query" for one in parameters):
         everywhere.append(InvalidInput)
     parameters.append(_REQUEST_ID)
     if method in _UNSAFE:
         parameters.append(_IDEMPOTENCY_KEY)
         everywhere += [BodyTooLarge, RequestTooSlow, IdempotencyKeyReused]
+    if any(_SESSION in one for one in operation.get("security", [])):
+        # Both at once, where FastAPI says "one of them"; and reading needs no CSRF token.
+        operation["security"] = [_BROWSER if method in _UNSAFE else {_SESSION: []}]
     for status, response in http.fails_with(*everywhere).items():
         response.pop("model")
         responses.setdefault(str(status), response)

@@ -8,21 +8,36 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import lime_jwt
+from lime_server.composition.accounts import AccountOffice, open_accounts
+from lime_server.composition.registry import RegistryParts, open_registry
+from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
 from lime_server.core.clock import Clock, SystemClock
 from lime_server.core.keyring import KeyRing, Keys
 from lime_server.core.keys import Rules as KeyRules
-from lime_server.core.ports import PassportSigner, PowCheck, Probe, TokenHash, Wakeup
+from lime_server.core.ports import (
+    PassportSigner,
+    PowCheck,
+    Probe,
+    TokenHash,
+    Transactions,
+    Wakeup,
+)
+from lime_server.foundation.audit import Audit
+from lime_server.foundation.kyc import Kyc
+from lime_server.foundation.operators import Operators
 from lime_server.foundation.owners import Owners
+from lime_server.foundation.sessions import Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
+from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
+from lime_server.infrastructure.postgres.binding import PostgresBindings
 from lime_server.infrastructure.postgres.events import PostgresEvents
 from lime_server.infrastructure.postgres.identities import (
-    PostgresAgents,
     PostgresOwners,
     PostgresSites,
 )
@@ -36,6 +51,7 @@ from lime_server.infrastructure.redis.limiter import RedisLimiter
 from lime_server.infrastructure.web.idempotency import AnswerStore
 from lime_server.infrastructure.web.limits import Counter
 from lime_server.infrastructure.web.metrics import Metrics
+from lime_server.modules.binding.ports import BindingStore
 from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
 from lime_server.settings import Settings
 
@@ -49,12 +65,20 @@ class Parts:
 
     settings: Settings
     clock: Clock
+    transactions: Transactions
+    audit: Audit
+    operators: Operators
+    kyc: Kyc
+    accounts: AccountOffice
+    sessions: Sessions
     owners: Owners
     agents: Agents
     sites: Sites
+    registry: RegistryParts
     standing: SiteStanding
     logins: LoginStore
     events: EventStore
+    bindings: BindingStore
     answers: AnswerStore
     tokens: TokenHash
     puzzles: PowCheck
@@ -72,8 +96,8 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """The parts that `settings` describe.
+async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> AsyncIterator[Parts]:
+    """The parts that `settings` describe. With a `mailbox`, mails go there.
 
     Raises SettingsError for a master key that cannot be had, MigrationError for a database of
     another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be
@@ -112,16 +136,38 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             rules=key_rules,
         )
         await ring.open()
-        site_store = PostgresSites(database)
+        holders = open_registry(database, secrets, limiter=messaging.counter, clock=clock)
+        owners = Owners(PostgresOwners(database), clock)
+        trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
+        accounts = await stack.enter_async_context(
+            open_accounts(
+                settings,
+                database,
+                secrets,
+                audit=trust.audit,
+                bell=messaging.bell,
+                limiter=messaging.counter,
+                clock=clock,
+                mailbox=mailbox,
+            )
+        )
         yield Parts(
             settings=settings,
             clock=clock,
-            owners=Owners(PostgresOwners(database), clock),
-            agents=Agents(PostgresAgents(database), secrets.tokens, clock),
-            sites=Sites(site_store, secrets.tokens, clock),
-            standing=site_store,
+            transactions=database,
+            audit=trust.audit,
+            operators=trust.operators,
+            kyc=trust.kyc,
+            accounts=accounts,
+            sessions=accounts.routes.sessions,
+            owners=owners,
+            agents=holders.agents,
+            sites=holders.sites,
+            registry=holders.registry,
+            standing=PostgresSites(database),
             logins=PostgresLogins(database),
             events=PostgresEvents(database),
+            bindings=PostgresBindings(database),
             answers=PostgresAnswers(database, secrets.answers),
             tokens=secrets.tokens,
             puzzles=Puzzles(),
@@ -139,7 +185,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 @dataclass(frozen=True, slots=True)
 class _Messaging:
     bell: Wakeup
-    counter: Counter
+    counter: MemoryLimiter | RedisLimiter
     probes: Mapping[str, Probe]
     background: Sequence[Background]
 

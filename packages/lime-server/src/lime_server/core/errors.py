@@ -5,18 +5,30 @@
     DomainError
     ├── InvalidInput               400  INVALID_REQUEST
     │   ├── MissingPowNonce        400  MISSING_POW_NONCE
-    │   └── InvalidPow             400  INVALID_POW
+    │   ├── InvalidPow             400  INVALID_POW
+    │   ├── WeakPassword           400  WEAK_PASSWORD
+    │   ├── InvalidCode            400  INVALID_CODE
+    │   ├── InvalidPasskey         400  INVALID_PASSKEY
+    │   ├── CaptchaFailed          400  CAPTCHA_FAILED
+    │   ├── RedirectUriNotListed   400  REDIRECT_URI_NOT_LISTED
+    │   └── BindingCodeInvalid     400  BINDING_CODE_INVALID
     ├── Unauthenticated            401  UNAUTHENTICATED
     │   ├── MissingAgentToken      401  MISSING_AGENT_TOKEN
     │   ├── InvalidAgentToken      401  INVALID_AGENT_TOKEN
     │   ├── SiteTokenMissing       401  SITE_TOKEN_MISSING
-    │   └── SiteTokenInvalid       401  SITE_TOKEN_INVALID
+    │   ├── SiteTokenInvalid       401  SITE_TOKEN_INVALID
+    │   ├── NotSignedIn            401  NOT_SIGNED_IN
+    │   └── InvalidCredentials     401  INVALID_CREDENTIALS
     ├── Forbidden                  403  FORBIDDEN
     │   ├── AgentInactive          403  AGENT_INACTIVE
     │   ├── AgentUserSuspended     403  AGENT_USER_SUSPENDED
-    │   └── SiteSuspended          403  SITE_SUSPENDED
+    │   ├── SiteSuspended          403  SITE_SUSPENDED
+    │   ├── OwnerSuspended         403  OWNER_SUSPENDED
+    │   ├── CsrfFailed             403  CSRF_FAILED
+    │   └── StepUpRequired         403  STEP_UP_REQUIRED
     ├── NotFound                   404  NOT_FOUND
-    │   └── SiteLoginRequestNotFound  404  SITE_LOGIN_REQUEST_NOT_FOUND
+    │   ├── SiteLoginRequestNotFound  404  SITE_LOGIN_REQUEST_NOT_FOUND
+    │   └── BindingNotFound        404  BINDING_NOT_FOUND
     ├── RequestTooSlow             408  REQUEST_TIMEOUT
     ├── Conflict                   409  CONFLICT
     │   ├── IdempotencyKeyReused   409  IDEMPOTENCY_KEY_REUSED
@@ -84,6 +96,48 @@ class InvalidPow(InvalidInput):
     default_message = "pow_nonce does not solve the puzzle of this request."
 
 
+class WeakPassword(InvalidInput):
+    """A new password that would be guessed."""
+
+    code = "WEAK_PASSWORD"
+    default_message = "Choose a password of at least 12 bytes that is not easily guessed."
+
+
+class InvalidCode(InvalidInput):
+    """A code from a mail, an authenticator or a recovery list that is wrong, used or too old."""
+
+    code = "INVALID_CODE"
+    default_message = "The code is wrong, was used, or is too old."
+
+
+class InvalidPasskey(InvalidInput):
+    """An answer of a passkey that proves nothing to us."""
+
+    code = "INVALID_PASSKEY"
+    default_message = "The passkey was not accepted."
+
+
+class CaptchaFailed(InvalidInput):
+    """No proof that a person, or enough work, is behind the request."""
+
+    code = "CAPTCHA_FAILED"
+    default_message = "Solve the check for robots first."
+
+
+class RedirectUriNotListed(InvalidInput):
+    """A binding request whose redirect URI is not on the site's list, to the letter."""
+
+    code = "REDIRECT_URI_NOT_LISTED"
+    default_message = "redirect_uri is not on this site's list of redirect URIs."
+
+
+class BindingCodeInvalid(InvalidInput):
+    """A binding code that is unknown, spent, too old, another site's, or another browser's."""
+
+    code = "BINDING_CODE_INVALID"
+    default_message = "The binding code cannot be exchanged (any more)."
+
+
 class Unauthenticated(DomainError):
     """Nobody that we know is asking."""
 
@@ -120,6 +174,20 @@ class SiteTokenInvalid(Unauthenticated):
     default_message = "The site token is not valid."
 
 
+class NotSignedIn(Unauthenticated):
+    """No session, or one that has ended."""
+
+    code = "NOT_SIGNED_IN"
+    default_message = "Sign in first."
+
+
+class InvalidCredentials(Unauthenticated):
+    """Address and password do not belong together; which of them is wrong is not said."""
+
+    code = "INVALID_CREDENTIALS"
+    default_message = "E-mail address or password is wrong."
+
+
 class Forbidden(DomainError):
     """We know who is asking, and the answer is no."""
 
@@ -129,7 +197,7 @@ class Forbidden(DomainError):
 
 
 class AgentInactive(Forbidden):
-    """The agent was switched off by its owner."""
+    """The agent was switched off by its owner, or by an operator; the message says which."""
 
     code = "AGENT_INACTIVE"
     default_message = "This agent is switched off."
@@ -149,6 +217,27 @@ class SiteSuspended(Forbidden):
     default_message = "This site is suspended."
 
 
+class OwnerSuspended(Forbidden):
+    """The owner whose session it is is suspended."""
+
+    code = "OWNER_SUSPENDED"
+    default_message = "This account is suspended."
+
+
+class CsrfFailed(Forbidden):
+    """A change that the owner's own page did not ask for, as far as we can tell."""
+
+    code = "CSRF_FAILED"
+    default_message = "Send the lime_csrf cookie's value in X-CSRF-Token, from this server's pages."
+
+
+class StepUpRequired(Forbidden):
+    """Something that needs a password or second factor proven in the last minutes."""
+
+    code = "STEP_UP_REQUIRED"
+    default_message = "Prove your password or second factor again first."
+
+
 class NotFound(DomainError):
     """There is no such thing, or not for this caller: the two look the same."""
 
@@ -162,6 +251,13 @@ class SiteLoginRequestNotFound(NotFound):
 
     code = "SITE_LOGIN_REQUEST_NOT_FOUND"
     default_message = "There is no such login request, or it can no longer be used."
+
+
+class BindingNotFound(NotFound):
+    """No such binding, or no longer, or not for this caller."""
+
+    code = "BINDING_NOT_FOUND"
+    default_message = "There is no such binding, or it can no longer be used."
 
 
 class Conflict(DomainError):

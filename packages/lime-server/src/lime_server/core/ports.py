@@ -4,6 +4,7 @@ Adapters live in infrastructure; each port has a small in-memory twin that obeys
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,4 +79,17 @@ class Probe(Protocol):
 
     async def ready(self) -> bool:
         """Whether the engine answers; never raises."""
+        ...
+
+
+class Transactions(Protocol):
+    """Makes several changes, in whatever stores, one: all of them happen, or none."""
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Everything that this task does within the block is kept at its end, together.
+
+        An exception undoes it. A transaction within another one is a part of it, which can be
+        undone alone. Tasks that are started within the block are not in it. Short: nothing that
+        waits for a person or another machine belongs inside.
+        """
         ...

@@ -11,6 +11,12 @@ class TokenKind(StrEnum):
 
     AGENT = "at_"
     SITE = "st_"
+    SESSION = "os_"
+    """An owner's session, in a cookie."""
+    TICKET = "tk_"
+    """A step of a sign-in or registration that is not complete."""
+    BINDING_CODE = "bc_"
+    """A binding that its human approved, on its way to the site."""
 
 
 _SECRET_BYTES = 32  # 256 bits (protocol section 2), 43 characters of base64url

@@ -13,6 +13,27 @@ API_PATH = "/api/v1"
 """Where every route of the API lives under the public URL (protocol section 1)."""
 
 
+def is_web_url(text: str, *, loopback_too: bool = False) -> bool:
+    """Whether `text` is an absolute https URL that everyone reads alike.
+
+    With `loopback_too` also http, to this machine alone. False for user names in it, for white
+    space, control characters and backslashes, which browsers read in ways of their own, and for
+    anything beyond ASCII.
+    """
+    if not re.fullmatch(r"[!-\[\]-~]+", text):
+        return False
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        named = str(PublicUrl(parts.scheme, _host(host), port))
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (
+        loopback_too and parts.scheme == "http" and PublicUrl.parse(named).is_loopback
+    )
+    return secure and "@" not in parts.netloc
+
+
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
     """Scheme, host and port, and nothing else: what is signed and advertised starts with it.

@@ -9,7 +9,13 @@ from lime_server.core.clock import Clock
 from lime_server.core.errors import InvalidInput
 from lime_server.core.ids import new_id
 
-_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,189}")  # RFC 5321 section 4.5.3.1: 254 in all
+_ATOM = r"[^\s@\"(),.:;<>\[\]\\]+"
+"""What needs no quotes in a mail's header (RFC 5322 section 3.2.3): what does could read there as
+another address, or as several."""
+_NOT_ENCODED = r"(?!.*=\?)"
+"""Not with an encoded word in it (RFC 2047 section 2), for the same reason."""
+_LENGTHS = r"(?=[^@]{1,64}@[^@]{1,189}\Z)"  # RFC 5321 section 4.5.3.1: 254 in all
+_EMAIL = re.compile(rf"{_LENGTHS}{_NOT_ENCODED}{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,10 @@ class Owner:
     kyc_level: int
     suspended: bool
     created_at: datetime
+    operator: bool = False
+    """Whether they run this office, and may suspend others and review who they are."""
+    email_verified: bool = False
+    """Whether somebody has read a mail that we sent to the address."""
 
 
 class OwnerStore(Protocol):
@@ -34,6 +44,10 @@ class OwnerStore(Protocol):
         """The owner with this address, in lower case."""
         ...
 
+    async def by_id(self, owner_id: str) -> Owner | None:
+        """The owner with this id."""
+        ...
+
 
 class Owners:
     """Makes owners."""
@@ -43,19 +57,37 @@ class Owners:
         self._store = store
         self._clock = clock
 
-    async def create(self, email: str) -> Owner:
+    async def create(
+        self, email: str, *, operator: bool = False, email_verified: bool = False
+    ) -> Owner:
         """Make an owner.
 
         Raises InvalidInput if `email` is no address and Conflict if someone has it already.
         """
         now = self._clock.now()
-        address = email.strip().lower()
-        if not _EMAIL.fullmatch(address):
-            raise InvalidInput("This is not an e-mail address.", detail={"field": "email"})
-        owner = Owner(new_id(now), address, kyc_level=0, suspended=False, created_at=now)
+        owner = Owner(
+            new_id(now),
+            email_address(email),
+            kyc_level=0,
+            suspended=False,
+            created_at=now,
+            operator=operator,
+            email_verified=email_verified,
+        )
         await self._store.add(owner)
         return owner
 
     async def find(self, email: str) -> Owner | None:
         """The owner with this address, if there is one."""
         return await self._store.by_email(email.strip().lower())
+
+
+def email_address(text: str) -> str:
+    """`text` as an address is stored: without surrounding space, in lower case.
+
+    Raises InvalidInput if it is no address.
+    """
+    address = text.strip().lower()
+    if not _EMAIL.fullmatch(address) or not address.isprintable():
+        raise InvalidInput("This is not an e-mail address.", detail={"field": "email"})
+    return address

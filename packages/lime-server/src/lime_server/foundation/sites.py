@@ -1,19 +1,20 @@
 """Sites: backends that accept agents, and how one proves to be itself to us."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import (
+    NotFound,
     SiteSuspended,
     SiteTokenAuthUnavailable,
     SiteTokenInvalid,
     SiteTokenMissing,
     Unavailable,
 )
-from lime_server.core.ids import new_id
+from lime_server.core.ids import new_id, parse_id
 from lime_server.core.names import display_name as clean_name
 from lime_server.core.names import domain_name
 from lime_server.core.ports import TokenHash
@@ -22,7 +23,11 @@ from lime_server.core.tokens import Token, TokenKind
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site. `suspended` is true when the site or the owner who answers for it is suspended."""
+    """A site.
+
+    `suspended` is true when it may not be served: it or its owner is suspended, or the owner
+    switched it off (`active`).
+    """
 
     site_id: str
     owner_id: str
@@ -31,6 +36,10 @@ class Site:
     domain_verified: bool
     suspended: bool
     created_at: datetime
+    active: bool = True
+    """The owner's own switch."""
+    last_used_at: datetime | None = None
+    """To the minute."""
 
 
 class SiteStore(Protocol):
@@ -43,8 +52,19 @@ class SiteStore(Protocol):
         """
         ...
 
-    async def by_token(self, token_hash: bytes) -> Site | None:
-        """The site whose token has this hash. Raises `core.errors.Unavailable`."""
+    async def by_token(self, token_hash: bytes, now: datetime) -> Site | None:
+        """The site whose token, which works at `now`, has this hash.
+
+        Raises `core.errors.Unavailable`.
+        """
+        ...
+
+    async def by_id(self, site_id: str) -> Site | None:
+        """The site with this id, a UUID, unless it was deleted."""
+        ...
+
+    async def redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """Where browsers may be sent back to, for each of these sites that there is."""
         ...
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
@@ -55,11 +75,22 @@ class SiteStore(Protocol):
 class Sites:
     """Registers sites and recognises them."""
 
-    def __init__(self, store: SiteStore, tokens: TokenHash, clock: Clock) -> None:
-        """Keep sites in `store`, their tokens hashed with `tokens`."""
+    def __init__(
+        self,
+        store: SiteStore,
+        tokens: TokenHash,
+        clock: Clock,
+        *,
+        note_use: Callable[[bytes], None] = lambda _token_hash: None,
+    ) -> None:
+        """Keep sites in `store`, their tokens hashed with `tokens`.
+
+        `note_use` is told the hash of every token that let its holder in; it must return at once.
+        """
         self._store = store
         self._tokens = tokens
         self._clock = clock
+        self._note_use = note_use
 
     async def register(
         self, owner_id: str, display_name: str, *, domain: str | None = None
@@ -83,6 +114,22 @@ class Sites:
         await self._store.add(site, self._tokens.hash(token.text))
         return site, token
 
+    async def owned_by(self, owner_id: str, unverified_id: str) -> Site:
+        """This owner's site. Raises NotFound for anybody else's, a deleted one, and no id."""
+        site_id = parse_id(unverified_id)
+        site = None if site_id is None else await self._store.by_id(site_id)
+        if site is None or site.owner_id != owner_id:
+            raise NotFound
+        return site
+
+    async def redirect_uris(self, site_id: str) -> tuple[str, ...]:
+        """Where this site may have browsers sent back to, each to be matched exactly."""
+        return (await self.all_redirect_uris([site_id])).get(site_id, ())
+
+    async def all_redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """The same, for each of these sites that there is."""
+        return await self._store.redirect_uris(site_ids)
+
     async def authenticate(self, unverified_token: str | None) -> Site:
         """The site that holds this token, in good standing (table of protocol section 2)."""
         # 1. Is there a token at all?
@@ -94,7 +141,8 @@ class Sites:
             raise SiteTokenInvalid
         # 3. Whose is it? Looked up by keyed hash, so that timing says nothing about stored tokens.
         try:
-            site = await self._store.by_token(self._tokens.hash(token.text))
+            token_hash = self._tokens.hash(token.text)
+            site = await self._store.by_token(token_hash, self._clock.now())
         except Unavailable as error:
             raise SiteTokenAuthUnavailable(retry_after=error.retry_after) from error
         if site is None:
@@ -102,4 +150,5 @@ class Sites:
         # 4. May it act?
         if site.suspended:
             raise SiteSuspended
+        self._note_use(token_hash)
         return site

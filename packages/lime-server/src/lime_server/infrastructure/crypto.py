@@ -26,6 +26,15 @@ class Secrets:
     """Seals private signing keys; the context is their kid."""
     answers: lime_jwt.KeyEncryptionKey
     """Seals remembered answers, which may hold a token that was shown once."""
+    accounts: lime_jwt.KeyEncryptionKey
+    """Seals authenticators' secrets and mails; the context is the owner's or mail's id."""
+    documents: lime_jwt.KeyEncryptionKey
+    """Seals the documents that owners prove themselves with."""
+    audit: lime_jwt.TokenHasher
+    """Seals the heads of the audit log's chains."""
+
+    domains: lime_jwt.TokenHasher
+    """Makes what has to stand at a domain to prove it."""
 
     @classmethod
     def derived_from(cls, master: bytes) -> "Secrets":
@@ -35,9 +44,13 @@ class Secrets:
         """
         derive = lime_jwt.TokenHasher.derive
         return cls(
+            domains=lime_jwt.TokenHasher(derive(master, "lime:domain-proof:v1")),
             tokens=lime_jwt.TokenHasher(derive(master, "lime:token-hash:v1")),
             keys=lime_jwt.KeyEncryptionKey(derive(master, "lime:signing-keys:v1")),
             answers=lime_jwt.KeyEncryptionKey(derive(master, "lime:idempotency:v1")),
+            accounts=lime_jwt.KeyEncryptionKey(derive(master, "lime:accounts:v1")),
+            documents=lime_jwt.KeyEncryptionKey(derive(master, "lime:kyc-documents:v1")),
+            audit=lime_jwt.TokenHasher(derive(master, "lime:audit-log:v1")),
         )
 
 

@@ -169,6 +169,9 @@ def _choices(settings: Settings) -> list[Finding]:
     ]
     if off:
         findings.append(Finding("warning", "rate limits", f"Off: {', '.join(off)}."))
+    if settings.kyc_provider == "scripted":
+        message = "scripted: whoever has LIME_KYC_WEBHOOK_SECRET decides how well owners are known."
+        findings.append(Finding("error", "kyc_provider", message))
     if settings.key_publish_before < _CACHE_LIVES or settings.key_publish_after < _CACHE_LIVES:
         message = f"Less than {_CACHE_LIVES} s: verifiers may meet a key they do not know."
         findings.append(Finding("warning", "key rotation", message))

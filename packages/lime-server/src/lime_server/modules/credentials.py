@@ -3,22 +3,28 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from lime_server.core.agents import Agent, Agents
 from lime_server.core.errors import (
     AgentInactive,
     AgentUserSuspended,
     AuthUnavailable,
+    CsrfFailed,
     InvalidAgentToken,
     MissingAgentToken,
+    NotFound,
+    NotSignedIn,
+    OwnerSuspended,
     RateLimited,
     SiteSuspended,
     SiteTokenAuthUnavailable,
     SiteTokenInvalid,
     SiteTokenMissing,
+    StepUpRequired,
     Unavailable,
 )
+from lime_server.foundation.sessions import Session, Sessions
 from lime_server.foundation.sites import Site, Sites
 from lime_server.modules import http
 
@@ -39,6 +45,11 @@ SITE_FAILURES = (
     SiteTokenAuthUnavailable,
     Unavailable,
 )
+SESSION_FAILURES = (NotSignedIn, OwnerSuspended, CsrfFailed, RateLimited, Unavailable)
+FRESH_SESSION_FAILURES = (*SESSION_FAILURES, StepUpRequired)
+
+CSRF_COOKIE = "lime_csrf"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def agent_of(agents: Agents) -> Callable[..., Awaitable[Agent]]:
@@ -61,3 +72,80 @@ def site_of(sites: Sites) -> Callable[..., Awaitable[Site]]:
         return await sites.authenticate(unverified_token)
 
     return current_site
+
+
+def session_of(
+    sessions: Sessions, *, suspended_too: bool = False
+) -> Callable[..., Awaitable[Session]]:
+    """A dependency that gives the session of the owner who is asking.
+
+    A request that changes something must come from one of our own pages. An owner who is suspended
+    is let in nowhere, except with `suspended_too`: they may see who they are, and leave.
+    """
+
+    async def current_session(
+        request: Request,
+        _documented_cookie: Annotated[str | None, Depends(http.session_cookie)],
+        unverified_csrf: Annotated[str | None, Depends(http.csrf_token)],
+    ) -> Session:
+        # 1. Who is it?
+        unverified_cookie = request.cookies.get(sessions.rules.cookie)
+        session = await sessions.authenticate(unverified_cookie)
+        # 2. Do they want this, or does another site's page want it in their name?
+        if request.method not in _SAFE:
+            same_origin(request, sessions)
+            _require_csrf(request, sessions, unverified_cookie or "", unverified_csrf or "")
+        # 3. May they act?
+        if session.owner.suspended and not suspended_too:
+            raise OwnerSuspended
+        return session
+
+    return current_session
+
+
+def same_origin(request: Request, sessions: Sessions) -> None:
+    """Return unless a browser says that another site's page sent this. Raises CsrfFailed.
+
+    Both headers are beyond the reach of scripts. Who sends neither is no browser of the last years.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and origin != sessions.rules.origin:
+        raise CsrfFailed
+    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        raise CsrfFailed
+
+
+def _require_csrf(
+    request: Request, sessions: Sessions, unverified_cookie: str, unverified_csrf: str
+) -> None:
+    # The cookie shows that the page could read it, and the token that it is this session's.
+    if request.cookies.get(CSRF_COOKIE) != unverified_csrf:
+        raise CsrfFailed
+    if not sessions.is_csrf_token(unverified_cookie, unverified_csrf):
+        raise CsrfFailed
+
+
+def fresh_session_of(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
+    """The same, for what needs a password or second factor proven in the last ten minutes."""
+
+    async def fresh_session(
+        session: Annotated[Session, Depends(session_of(sessions))],
+    ) -> Session:
+        if not sessions.is_fresh(session):
+            raise StepUpRequired
+        return session
+
+    return fresh_session
+
+
+def operator_of(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
+    """The same, for operators. To everybody else there is no such path."""
+
+    async def operators_session(
+        session: Annotated[Session, Depends(session_of(sessions))],
+    ) -> Session:
+        if not session.owner.operator:
+            raise NotFound
+        return session
+
+    return operators_session

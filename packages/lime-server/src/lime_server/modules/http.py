@@ -1,15 +1,20 @@
 """What the routes of every module share: credentials, envelopes, and how both are documented."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from fastapi import Response
-from fastapi.security import APIKeyHeader
+from fastapi import Query, Response
+from fastapi.security import APIKeyCookie, APIKeyHeader
 from pydantic import BaseModel, Field, PlainSerializer
 
+from lime_server.core import pages
 from lime_server.core.errors import DomainError
+from lime_server.core.pages import Page
 
+DEFAULT_LIMIT = pages.DEFAULT_LIMIT
+
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -26,6 +31,18 @@ agent_token = APIKeyHeader(
 site_token = APIKeyHeader(
     name="X-Site-Token", scheme_name="SiteToken", auto_error=False, description="`st_…`"
 )
+session_cookie = APIKeyCookie(
+    name="__Host-lime_session",
+    scheme_name="OwnerSession",
+    auto_error=False,
+    description="An owner's session; `lime_session` where the server is http on loopback.",
+)
+csrf_token = APIKeyHeader(
+    name="X-CSRF-Token",
+    scheme_name="CsrfToken",
+    auto_error=False,
+    description="The value of the `lime_csrf` cookie, with every request that changes something.",
+)
 
 
 class Envelope(BaseModel, Generic[T]):
@@ -33,6 +50,26 @@ class Envelope(BaseModel, Generic[T]):
 
     ok: Literal[True] = True
     data: T
+
+
+class ListOf(BaseModel, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: Annotated[
+        str | None, Field(description="Give it as `cursor` for the next page; null on the last.")
+    ]
+
+    @classmethod
+    def of(cls, found: Page[S], shape: Callable[[S], T]) -> Self:
+        """`found`, each item as `shape` makes it."""
+        return cls(items=[shape(item) for item in found.items], next_cursor=found.next_cursor)
+
+
+Cursor = Annotated[
+    str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+]
+PageLimit = Annotated[int, Query(ge=1, le=pages.MAX_LIMIT, description="Most items of this page.")]
 
 
 class ErrorBody(BaseModel):

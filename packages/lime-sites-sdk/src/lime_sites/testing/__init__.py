@@ -11,7 +11,8 @@ is:
 Elsewhere: `with FakeLime().mounted(): …`.
 """
 
+from lime_sites.testing._bindings import FakeBinding
 from lime_sites.testing._fake import FakeLime
 from lime_sites.testing._records import FakeEvent, FakeLogin
 
-__all__ = ["FakeEvent", "FakeLime", "FakeLogin"]
+__all__ = ["FakeBinding", "FakeEvent", "FakeLime", "FakeLogin"]

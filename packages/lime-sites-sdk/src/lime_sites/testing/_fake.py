@@ -15,11 +15,12 @@ from uuid import uuid4
 
 import httpx
 
-from lime_jwt import TYP_LOGIN, SigningKey, encode_jwks
+from lime_jwt import TYP_BINDING, TYP_LOGIN, SigningKey, encode_jwks
 from lime_sdk_core import mount
 from lime_sites._site import LimeSite
 from lime_sites._site_sync import LimeSiteSync
 from lime_sites._types import APPROVED
+from lime_sites.testing._bindings import BINDING_LIFETIME, FakeBinding
 from lime_sites.testing._records import FakeEvent, FakeLogin, Promise, first_of, promise
 from lime_sites.testing._streams import AsyncStream, BlockingStream, End, Stream
 
@@ -39,6 +40,7 @@ class FakeLime:
         site_id: the site that the token belongs to.
         site_token: the token that it accepts.
         logins: all login requests, by id.
+        bindings: all agent bindings, by id.
         calls: method and path of every request so far, for assertions.
         transport: an httpx transport that ends here, for clients of your own.
     """
@@ -54,6 +56,7 @@ class FakeLime:
         self.site_id = str(uuid4())
         self.site_token = f"st_{secrets.token_urlsafe(32)}"
         self.logins: dict[str, FakeLogin] = {}
+        self.bindings: dict[str, FakeBinding] = {}
         self.calls: list[tuple[str, str]] = []
         self.transport = _Transport(self)
         self._wall_clock = wall_clock
@@ -121,6 +124,23 @@ class FakeLime:
         self._send(event)
         return event
 
+    # What humans do.
+
+    def bind(self, binding_id: str, *, agent_id: str = "agent-1", user_id: str = "owner-1") -> str:
+        """Let the human pick an agent; return the URL that their browser opens at the site."""
+        with self._lock:
+            return self.bindings[binding_id].approve(agent_id, user_id)
+
+    def refuse_binding(self, binding_id: str) -> str:
+        """Let the human say no; return the URL that their browser opens at the site."""
+        with self._lock:
+            return self.bindings[binding_id].refuse()
+
+    def end_binding(self, binding_id: str) -> None:
+        """Let the owner of the agent end a binding."""
+        with self._lock:
+            self.bindings[binding_id].end("owner", self._now())
+
     # Passports.
 
     def passport(
@@ -138,6 +158,20 @@ class FakeLime:
             claims: replace those that a passport would have; None removes one.
         """
         return self._sign(self._claims(request_id, agent_id), claims or {})
+
+    def binding_passport(
+        self,
+        binding_id: str,
+        *,
+        agent_id: str = "agent-1",
+        claims: Mapping[str, object] | None = None,
+    ) -> str:
+        """Return a passport for `binding_id`; arguments as for `passport`."""
+        login = self._claims("", agent_id)
+        own = {"aud": "lime-binding", "binding_id": binding_id}
+        kept = ("iss", "sub", "iat", "exp", "jti", "user_id", "site_id")
+        good = {**{name: login[name] for name in kept}, **own}
+        return self._sign(good, claims or {}, typ=TYP_BINDING)
 
     def expired_passport(self, request_id: str) -> str:
         """Return a passport that was good an hour ago."""
@@ -167,10 +201,12 @@ class FakeLime:
             "kyc_level": 0,
         }
 
-    def _sign(self, claims: dict[str, object], changes: Mapping[str, object]) -> str:
+    def _sign(
+        self, claims: dict[str, object], changes: Mapping[str, object], *, typ: str = TYP_LOGIN
+    ) -> str:
         merged = {**claims, **changes}
         kept = {name: value for name, value in merged.items() if value is not None}
-        return self._keys[-1].sign(kept, typ=TYP_LOGIN)
+        return self._keys[-1].sign(kept, typ=typ)
 
     def _login_passport(self, login: FakeLogin, event_id: str) -> str:
         own = {"jti": event_id, "user_id": login.user_id, "kyc_level": login.kyc_level}
@@ -325,7 +361,58 @@ class FakeLime:
                 return self._connect(make_stream())
             case "POST", ["modules", "agent-login", "events", "ack"]:
                 return self._acknowledge(json.loads(request.content)["ids"])
+            case method, ["modules", "bindings", *rest]:
+                return self._route_binding(request, method, rest)
         return _error(404, "NOT_FOUND")
+
+    def _route_binding(
+        self, request: httpx.Request, method: str, rest: list[str]
+    ) -> httpx.Response:
+        match method, rest:
+            case "POST", ["requests"]:
+                return self._ask_for_binding(json.loads(request.content))
+            case "POST", ["exchange"]:
+                return self._exchange(json.loads(request.content))
+            case "GET", ["of-site"]:
+                made = [each.shown() for each in self.bindings.values() if each.was_made]
+                return _ok(items=made[::-1], next_cursor=None)
+            case "GET" | "DELETE", ["of-site", binding_id]:
+                return self._one_binding(method, binding_id)
+        return _error(404, "NOT_FOUND")
+
+    def _ask_for_binding(self, body: Mapping[str, Any]) -> httpx.Response:
+        ends = datetime.fromtimestamp(int(self._wall_clock()) + BINDING_LIFETIME, tz=UTC)
+        binding = FakeBinding.asked(body, ends)
+        self.bindings[binding.binding_id] = binding
+        return _ok(
+            201,
+            connect_url=f"{self.issuer}/connect?id={binding.binding_id}",
+            state=binding.state,
+            **{name: binding.shown()[name] for name in ("binding_id", "status", "expires_at")},
+        )
+
+    def _exchange(self, claim: Mapping[str, Any]) -> httpx.Response:
+        binding = next((each for each in self.bindings.values() if each.accepts(claim)), None)
+        if binding is None:
+            return _error(400, "BINDING_CODE_INVALID")
+        binding.bind(self._now())
+        passport = self.binding_passport(
+            binding.binding_id,
+            agent_id=str(binding.agent_id),
+            claims={"user_id": binding.user_id},
+        )
+        return _ok(passport=passport, binding_id=binding.binding_id)
+
+    def _one_binding(self, method: str, binding_id: str) -> httpx.Response:
+        binding = self.bindings.get(binding_id)
+        if binding is None or (method == "DELETE" and not binding.was_made):
+            return _error(404, "BINDING_NOT_FOUND")
+        if method == "DELETE":
+            binding.end("site", self._now())
+        return _ok(**binding.shown())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(int(self._wall_clock()), tz=UTC)
 
     def _create(self, body: Mapping[str, Any]) -> httpx.Response:
         ends = datetime.fromtimestamp(int(self._wall_clock()) + LIFETIME, tz=UTC)

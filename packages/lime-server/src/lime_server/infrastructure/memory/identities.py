@@ -1,12 +1,28 @@
 """Owners, agents and sites in memory."""
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from lime_server.core.agents import Agent
 from lime_server.core.errors import Conflict, NotFound
+from lime_server.core.held_tokens import HeldToken
+from lime_server.core.ids import new_id
 from lime_server.foundation.owners import Owner
 from lime_server.foundation.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryToken:
+    """A token and whose it is."""
+
+    holder_id: str
+    held: HeldToken
+
+    @classmethod
+    def first(cls, holder_id: str, made: datetime) -> "MemoryToken":
+        """The token that a new agent or site has."""
+        return cls(holder_id, HeldToken(new_id(made), made))
 
 
 class MemoryIdentities:
@@ -16,9 +32,12 @@ class MemoryIdentities:
         """Nobody."""
         self.owners: dict[str, Owner] = {}
         self.agents: dict[str, Agent] = {}
-        self.agent_tokens: dict[bytes, str] = {}
+        self.agent_tokens: dict[bytes, MemoryToken] = {}
         self.sites: dict[str, Site] = {}
-        self.site_tokens: dict[bytes, str] = {}
+        self.site_tokens: dict[bytes, MemoryToken] = {}
+        self.redirect_uris: dict[str, tuple[str, ...]] = {}
+        self.deleted: dict[str, datetime] = {}
+        """When agents and sites, by id, were deleted: they left a tombstone."""
 
     def agent(self, agent_id: str | None) -> Agent | None:
         """The agent with its owner's standing as it is now."""
@@ -33,7 +52,8 @@ class MemoryIdentities:
         site = self.sites.get(site_id)
         if site is None:
             return None
-        return replace(site, suspended=site.suspended or self.owners[site.owner_id].suspended)
+        suspended = site.suspended or self.owners[site.owner_id].suspended or not site.active
+        return replace(site, suspended=suspended)
 
     def require_owner(self, owner_id: str) -> None:
         """Raise `core.errors.NotFound` if there is no such owner."""
@@ -59,6 +79,10 @@ class MemoryOwners:
         owners = self._identities.owners.values()
         return next((owner for owner in owners if owner.email == email), None)
 
+    async def by_id(self, owner_id: str) -> Owner | None:
+        """The owner with this id."""
+        return self._identities.owners.get(owner_id)
+
 
 class MemoryAgents:
     """Keeps agents as long as the process lives."""
@@ -71,15 +95,18 @@ class MemoryAgents:
         """Keep a new agent. Raises `core.errors.NotFound` if there is no such owner."""
         self._identities.require_owner(agent.owner_id)
         self._identities.agents[agent.agent_id] = agent
-        self._identities.agent_tokens[token_hash] = agent.agent_id
+        token = MemoryToken.first(agent.agent_id, agent.created_at)
+        self._identities.agent_tokens[token_hash] = token
 
-    async def by_token(self, token_hash: bytes) -> Agent | None:
-        """The agent whose token has this hash."""
-        return self._identities.agent(self._identities.agent_tokens.get(token_hash))
+    async def by_token(self, token_hash: bytes, now: datetime) -> Agent | None:
+        """The agent whose token, which works at `now`, has this hash."""
+        token = self._identities.agent_tokens.get(token_hash)
+        works = token is not None and token.held.works_at(now)
+        return self._identities.agent(token.holder_id) if token and works else None
 
     async def by_id(self, agent_id: str) -> Agent | None:
-        """The agent with this id."""
-        return self._identities.agent(agent_id)
+        """The agent with this id, unless it was deleted."""
+        return None if agent_id in self._identities.deleted else self._identities.agent(agent_id)
 
 
 class MemorySites:
@@ -93,12 +120,23 @@ class MemorySites:
         """Keep a new site. Raises `core.errors.NotFound` if there is no such owner."""
         self._identities.require_owner(site.owner_id)
         self._identities.sites[site.site_id] = site
-        self._identities.site_tokens[token_hash] = site.site_id
+        token = MemoryToken.first(site.site_id, site.created_at)
+        self._identities.site_tokens[token_hash] = token
 
-    async def by_token(self, token_hash: bytes) -> Site | None:
-        """The site whose token has this hash."""
-        site_id = self._identities.site_tokens.get(token_hash)
-        return None if site_id is None else self._identities.site(site_id)
+    async def by_token(self, token_hash: bytes, now: datetime) -> Site | None:
+        """The site whose token, which works at `now`, has this hash."""
+        token = self._identities.site_tokens.get(token_hash)
+        works = token is not None and token.held.works_at(now)
+        return self._identities.site(token.holder_id) if token and works else None
+
+    async def by_id(self, site_id: str) -> Site | None:
+        """The site with this id, unless it was deleted."""
+        return None if site_id in self._identities.deleted else self._identities.site(site_id)
+
+    async def redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """Where browsers may be sent back to, for each of these sites that there is."""
+        known = self._identities.sites.keys() & set(site_ids)
+        return {site_id: self._identities.redirect_uris.get(site_id, ()) for site_id in known}
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
         """Those of `site_ids` that are suspended, or no longer there."""

@@ -16,9 +16,10 @@ from lime_server.modules.site_login.model import DueEvent, Event, EventKind
 _COLUMNS = """
     e.event_id, e.site_id, e.kind, e.agent_id, e.redirect_url, e.created_at, e.deliver_until,
     e.acknowledged_at,
-    s.suspended OR so.suspended AS site_suspended,
+    s.suspended OR so.suspended OR NOT s.active AS site_suspended,
     a.owner_id AS agent_owner_id, a.display_name, a.description, a.avatar_url, a.active,
-    a.created_at AS agent_created_at, ao.suspended AS owner_suspended, ao.kyc_level
+    a.created_at AS agent_created_at, ao.suspended AS owner_suspended, ao.kyc_level,
+    a.suspended AS agent_suspended
 """
 _STANDING = """
     JOIN foundation.sites s ON s.site_id = e.site_id
@@ -181,4 +182,5 @@ def _agent(row: asyncpg.Record) -> Agent:
         created_at=row["agent_created_at"],
         owner_suspended=row["owner_suspended"],
         kyc_level=row["kyc_level"],
+        suspended=row["agent_suspended"],
     )

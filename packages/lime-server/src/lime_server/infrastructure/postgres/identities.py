@@ -1,6 +1,7 @@
 """Owners, agents and sites in PostgreSQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import asyncpg
 
@@ -10,30 +11,44 @@ from lime_server.foundation.owners import Owner
 from lime_server.foundation.sites import Site
 from lime_server.infrastructure.postgres.pool import Database
 
+OWNER_COLUMNS = """
+    o.owner_id, o.email, o.kyc_level, o.suspended, o.created_at, o.operator, o.email_verified
+"""
 AGENT_COLUMNS = """
     a.agent_id, a.owner_id, a.display_name, a.description, a.avatar_url, a.active, a.created_at,
-    ao.suspended AS owner_suspended, ao.kyc_level
+    ao.suspended AS owner_suspended, ao.kyc_level, a.suspended,
+    a.capabilities, a.last_used_at
 """
 AGENT_TABLES = "core.agents a JOIN foundation.owners ao ON ao.owner_id = a.owner_id"
 SITE_COLUMNS = """
     s.site_id, s.owner_id, s.display_name, s.domain, s.domain_verified,
-    s.suspended OR so.suspended AS suspended, s.created_at
+    s.suspended OR so.suspended OR NOT s.active AS suspended, s.created_at, s.active, s.last_used_at
 """
 SITE_TABLES = "foundation.sites s JOIN foundation.owners so ON so.owner_id = s.owner_id"
 
 # The pieces above are constants of this module, which is what makes composing them safe.
+_OWNER_BY_EMAIL = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.email = $1"  # noqa: S608 - constants
+_OWNER_BY_ID = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.owner_id = $1"  # noqa: S608 - constants
 _AGENT_BY_TOKEN = f"""
     SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} JOIN core.agent_tokens t ON t.agent_id = a.agent_id
-    WHERE t.token_hash = $1
+    WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)
 """  # noqa: S608 - constants
-_AGENT_BY_ID = f"SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} WHERE a.agent_id = $1"  # noqa: S608 - constants
+_AGENT_BY_ID = f"""
+    SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} WHERE a.agent_id = $1 AND a.deleted_at IS NULL
+"""  # noqa: S608 - constants
+_SITE_BY_ID = f"""
+    SELECT {SITE_COLUMNS} FROM {SITE_TABLES} WHERE s.site_id = $1 AND s.deleted_at IS NULL
+"""  # noqa: S608 - constants
+_REDIRECT_URIS = """
+    SELECT site_id, redirect_uris FROM foundation.sites WHERE site_id = ANY ($1::uuid[])
+"""
 _SITE_BY_TOKEN = f"""
     SELECT {SITE_COLUMNS} FROM {SITE_TABLES} JOIN foundation.site_tokens t ON t.site_id = s.site_id
-    WHERE t.token_hash = $1
+    WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)
 """  # noqa: S608 - constants
 _SITES_IN_GOOD_STANDING = f"""
     SELECT s.site_id FROM {SITE_TABLES}
-    WHERE s.site_id = ANY ($1::uuid[]) AND NOT s.suspended AND NOT so.suspended
+    WHERE s.site_id = ANY ($1::uuid[]) AND NOT s.suspended AND NOT so.suspended AND s.active
 """  # noqa: S608 - constants
 
 # One statement each: a holder without a token, or the reverse, cannot exist.
@@ -70,24 +85,27 @@ class PostgresOwners:
         """Keep a new owner. Raises `core.errors.Conflict` if the address is taken."""
         try:
             await self._database.execute(
-                "INSERT INTO foundation.owners (owner_id, email, kyc_level, suspended, created_at) "
-                "VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO foundation.owners (owner_id, email, kyc_level, suspended, created_at, "
+                "operator, email_verified) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 owner.owner_id,
                 owner.email,
                 owner.kyc_level,
                 owner.suspended,
                 owner.created_at,
+                owner.operator,
+                owner.email_verified,
             )
         except asyncpg.UniqueViolationError as error:
             raise Conflict("There is an owner with this address.") from error
 
     async def by_email(self, email: str) -> Owner | None:
         """The owner with this address, in lower case."""
-        row = await self._database.fetchrow(
-            "SELECT owner_id, email, kyc_level, suspended, created_at "
-            "FROM foundation.owners WHERE email = $1",
-            email,
-        )
+        row = await self._database.fetchrow(_OWNER_BY_EMAIL, email)
+        return None if row is None else Owner(**row)
+
+    async def by_id(self, owner_id: str) -> Owner | None:
+        """The owner with this id."""
+        row = await self._database.fetchrow(_OWNER_BY_ID, owner_id)
         return None if row is None else Owner(**row)
 
 
@@ -115,13 +133,13 @@ class PostgresAgents:
         except asyncpg.ForeignKeyViolationError as error:
             raise NotFound("There is no such owner.") from error
 
-    async def by_token(self, token_hash: bytes) -> Agent | None:
-        """The agent whose token has this hash."""
-        return _agent(await self._database.fetchrow(_AGENT_BY_TOKEN, token_hash))
+    async def by_token(self, token_hash: bytes, now: datetime) -> Agent | None:
+        """The agent whose token, which works at `now`, has this hash."""
+        return agent_or_none(await self._database.fetchrow(_AGENT_BY_TOKEN, token_hash, now))
 
     async def by_id(self, agent_id: str) -> Agent | None:
-        """The agent with this id."""
-        return _agent(await self._database.fetchrow(_AGENT_BY_ID, agent_id))
+        """The agent with this id, unless it was deleted."""
+        return agent_or_none(await self._database.fetchrow(_AGENT_BY_ID, agent_id))
 
 
 class PostgresSites:
@@ -148,10 +166,20 @@ class PostgresSites:
         except asyncpg.ForeignKeyViolationError as error:
             raise NotFound("There is no such owner.") from error
 
-    async def by_token(self, token_hash: bytes) -> Site | None:
-        """The site whose token has this hash."""
-        row = await self._database.fetchrow(_SITE_BY_TOKEN, token_hash)
+    async def by_token(self, token_hash: bytes, now: datetime) -> Site | None:
+        """The site whose token, which works at `now`, has this hash."""
+        row = await self._database.fetchrow(_SITE_BY_TOKEN, token_hash, now)
         return None if row is None else Site(**row)
+
+    async def by_id(self, site_id: str) -> Site | None:
+        """The site with this id, unless it was deleted."""
+        row = await self._database.fetchrow(_SITE_BY_ID, site_id)
+        return None if row is None else Site(**row)
+
+    async def redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """Where browsers may be sent back to, for each of these sites that there is."""
+        rows = await self._database.fetch(_REDIRECT_URIS, list(site_ids))
+        return {row["site_id"]: tuple(row["redirect_uris"]) for row in rows}
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
         """Those of `site_ids` that are suspended, or no longer there."""
@@ -159,5 +187,11 @@ class PostgresSites:
         return set(site_ids) - {row["site_id"] for row in rows}
 
 
-def _agent(row: asyncpg.Record | None) -> Agent | None:
-    return None if row is None else Agent(**row)
+def agent_of(row: asyncpg.Record) -> Agent:
+    """An agent from a row of AGENT_COLUMNS."""
+    return Agent(**{**row, "capabilities": frozenset(row["capabilities"])})
+
+
+def agent_or_none(row: asyncpg.Record | None) -> Agent | None:
+    """The same, if there is a row."""
+    return None if row is None else agent_of(row)

@@ -167,4 +167,6 @@ def _site(row: asyncpg.Record) -> Site:
         domain_verified=row["domain_verified"],
         suspended=row["suspended"],
         created_at=row["created_at"],
+        active=row["active"],
+        last_used_at=row["last_used_at"],
     )

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from logging import getLogger
 from typing import Any, TypeAlias, TypeVar
 
@@ -50,6 +52,18 @@ def failures_as_unavailable() -> Iterator[None]:
         raise Unavailable(retry_after=RETRY_AFTER) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A transaction, and whose it is: a connection serves one task at a time."""
+
+    database: "Database"
+    task: "asyncio.Task[object] | None"
+    connection: Connection
+
+
+_open: ContextVar[_Open | None] = ContextVar("lime_transaction", default=None)
+
+
 class Database:
     """A pool whose every operation ends in time: with an answer, or with `Unavailable`."""
 
@@ -75,9 +89,27 @@ class Database:
         return await self._run(lambda connection: connection.execute(query, *arguments))
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Let every operation of this task within the block be one transaction.
+
+        Within another one it is a savepoint: what fails can be undone alone. Another task, also one
+        that is started within the block, uses a connection of its own.
+        """
+        async with self.acquire() as connection, connection.transaction():
+            token = _open.set(_Open(self, asyncio.current_task(), connection))
+            try:
+                yield
+            finally:
+                _open.reset(token)
+
+    @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
-        """A connection for a use case of several statements."""
+        """A connection for a use case of several statements: the open transaction's, if any."""
+        held = _open.get()
         with failures_as_unavailable():
+            if held and held.database is self and held.task is asyncio.current_task():
+                yield held.connection
+                return
             connection = await self._pool.acquire(timeout=self._patience)
             try:
                 yield connection

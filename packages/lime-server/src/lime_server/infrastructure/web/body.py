@@ -2,34 +2,69 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow
+from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow, Unavailable
 from lime_server.infrastructure.web.asgi import all_headers, header
 
 _MOST_DIGITS = 18
+LARGE_AT_ONCE = 4
+"""Large bodies that are held at once: strangers could fill the memory with them otherwise."""
 
 
 class Bodies:
     """Pure ASGI middleware: reads the whole body before the application sees any of it."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: float) -> None:
-        """`timeout` is in seconds, for the whole body."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        timeout: float,
+        large: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """`timeout` is in seconds, for the whole body.
+
+        `large` names the few methods and paths that take more than `max_bytes`, and how much.
+        """
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
+        self._large = large or {}
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Raises `BodyTooLarge`, `RequestTooSlow` or `InvalidInput`."""
-        if scope["type"] != "http" or not self._has_body(scope):
+        """Serve one request.
+
+        Raises `BodyTooLarge`, `RequestTooSlow` or `InvalidInput`, and `Unavailable` when there are
+        as many large bodies as can be held.
+        """
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._large.get((scope["method"], scope["path"]), self._max_bytes)
+        length = _length(scope, limit)
+        if length == 0:
+            await self._app(scope, receive, send)
+        elif (limit if length is None else length) <= self._max_bytes:
+            await self._whole(scope, receive, send, limit)
+        elif self._held < LARGE_AT_ONCE:
+            self._held += 1
+            try:
+                await self._whole(scope, receive, send, limit)
+            finally:
+                self._held -= 1
+        else:
+            raise Unavailable(retry_after=1)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         # 1. All of it, or nothing.
         try:
             async with asyncio.timeout(self._timeout):
-                body = await self._read(receive)
+                body = await _read(receive, limit)
         except TimeoutError:
             raise RequestTooSlow from None
         if body is None:
@@ -49,36 +84,39 @@ class Bodies:
 
         await self._app(scope, replay, send)
 
-    def _has_body(self, scope: Scope) -> bool:
-        lengths = all_headers(scope, b"content-length")
-        chunked = all_headers(scope, b"transfer-encoding")
-        if (lengths and chunked) or len(set(lengths)) > 1:
-            # Two readers of one connection could disagree where the next request begins
-            # (RFC 9112, section 6.3).
-            raise InvalidInput("The length of the body is ambiguous.")
-        if not lengths:
-            return bool(chunked)
-        if not lengths[0].isascii() or not lengths[0].isdigit():
-            raise InvalidInput("Content-Length is not a number.")
-        # Digits are counted first: to convert a number of thousands of them takes its time.
-        if len(lengths[0]) > _MOST_DIGITS or int(lengths[0]) > self._max_bytes:
-            raise BodyTooLarge
-        return True
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise BodyTooLarge
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
+def _length(scope: Scope, limit: int) -> int | None:
+    """The bytes that are announced, 0 for no body; None if they will be counted as they come."""
+    lengths = all_headers(scope, b"content-length")
+    chunked = all_headers(scope, b"transfer-encoding")
+    if (lengths and chunked) or len(set(lengths)) > 1:
+        # Two readers of one connection could disagree where the next request begins
+        # (RFC 9112, section 6.3).
+        raise InvalidInput("The length of the body is ambiguous.")
+    if not lengths:
+        return None if chunked else 0
+    if not lengths[0].isascii() or not lengths[0].isdigit():
+        raise InvalidInput("Content-Length is not a number.")
+    # Digits are counted first: to convert a number of thousands of them takes its time.
+    if len(lengths[0]) > _MOST_DIGITS or int(lengths[0]) > limit:
+        raise BodyTooLarge
+    return int(lengths[0])
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def _is_json(scope: Scope) -> bool:

@@ -18,23 +18,34 @@ _LOGIN = re.compile(re.escape(API_PATH) + r"/(?:auth|modules/agent-login)/reques
 def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     """The address that requests are counted under.
 
+    An IPv6 host owns at least a /64, so that is what counts. Without an address (a Unix socket)
+    everyone counts as one.
+    """
+    address = whole_address(scope, trusted)
+    if address is None:
+        return "local"
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)
+
+
+def whole_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
+    """The client's address, as records keep it; None if it has none (a Unix socket).
+
     `X-Forwarded-For` is read from its end, as long as the one who wrote the entry is in `trusted`:
-    what stands further left was written by somebody else. An IPv6 host owns at least a /64, so that
-    is what counts. Without an address (a Unix socket) everyone counts as one.
+    what stands further left was written by somebody else.
     """
     peer = scope.get("client")
     address = _parse(peer[0]) if peer else None
     if address is None:
-        return "local"
+        return None
     hops = ",".join(all_headers(scope, b"x-forwarded-for")).split(",")
     while hops and any(address in network for network in trusted):
         before = _parse(hops.pop().strip())
         if before is None:
             break
         address = before
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, 64), strict=False))
-    return str(address)
+    return address
 
 
 def login_request_id(scope: Scope) -> str | None:

@@ -2,11 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from lime_server.core.clock import Clock
 from lime_server.core.keyring import KeyRing
@@ -41,9 +42,13 @@ class Edge:
     """Whether the public URL is https."""
     access_log: bool = True
     max_body_bytes: int = 65536
+    large_bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Methods and paths that take more, and how many bytes."""
     body_timeout: float = 10.0
     """Seconds."""
     idempotency_window: timedelta = timedelta(hours=24)
+    recheck: Callable[[Scope], Awaitable[None]] | None = None
+    """Raises what a request deserves whose credential is no longer good."""
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -63,8 +68,14 @@ def install(app: FastAPI, edge: Edge) -> None:
         clock=edge.clock,
         new_owner=lambda: str(uuid.uuid4()),
         window=edge.idempotency_window,
+        recheck=edge.recheck,
     )
-    app.add_middleware(Bodies, max_bytes=edge.max_body_bytes, timeout=edge.body_timeout)
+    app.add_middleware(
+        Bodies,
+        max_bytes=edge.max_body_bytes,
+        timeout=edge.body_timeout,
+        large=edge.large_bodies,
+    )
     app.add_middleware(
         Limits, counter=edge.counter, limits=edge.limits, tokens=edge.tokens, metrics=edge.metrics
     )
@@ -75,4 +86,5 @@ def install(app: FastAPI, edge: Edge) -> None:
         monotonic=edge.monotonic,
         secure=edge.secure,
         access_log=edge.access_log,
+        trusted_proxies=edge.limits.trusted_proxies,
     )

@@ -98,15 +98,21 @@ class Idempotency:
         clock: Clock,
         new_owner: Callable[[], str],
         window: timedelta = timedelta(hours=24),
+        recheck: Callable[[Scope], Awaitable[None]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`new_owner` makes UUIDs; answers are kept for `window`."""
+        """`new_owner` makes UUIDs; answers are kept for `window`.
+
+        `recheck` raises what a request deserves whose credential is no longer good: an answer may
+        hold a token, and is given again only to whoever could still ask for one.
+        """
         self._app = app
         self._store = store
         self._hasher = hasher
         self._clock = clock
         self._new_owner = new_owner
         self._window = window
+        self._recheck = recheck
         self._sleep = sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +136,8 @@ class Idempotency:
         owner = self._new_owner()
         known = await self._take(name, fingerprint, owner)
         if known is not None:
+            if self._recheck is not None:
+                await self._recheck(scope)
             await _repeat(send, known)
             return
         # 3. Do it, and keep the answer, or free the key.
@@ -203,12 +211,14 @@ class _Recorder:
         self._content_type = ""
         self._body = b""
         self._complete = False
+        self._sets_cookies = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = dict(message.get("headers", ()))
             self._content_type = headers.get(b"content-type", b"").decode("latin-1")
+            self._sets_cookies = b"set-cookie" in headers
         elif len(self._body) <= LARGEST_ANSWER:
             self._body += message.get("body", b"")
             self._complete = not message.get("more_body", False)
@@ -217,6 +227,8 @@ class _Recorder:
     def answer(self) -> Answer | None:
         """The answer if the same question may be given it again."""
         kept = 200 <= self._status < 500 and self._status not in _NOT_KEPT
+        # A cookie opens a session, and is given once. Without it the answer would be half of one.
+        kept = kept and not self._sets_cookies
         if not (kept and self._complete and len(self._body) <= LARGEST_ANSWER):
             return None
         return Answer(self._status, self._content_type, self._body)

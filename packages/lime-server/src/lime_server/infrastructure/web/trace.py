@@ -5,12 +5,14 @@ One middleware rather than four: each wraps `send`, and that is what middleware 
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lime_server.core.origin import LONGEST_USER_AGENT, Origin, coming_from
 from lime_server.infrastructure.web.asgi import Headers, header
+from lime_server.infrastructure.web.clients import Network, whole_address
 from lime_server.infrastructure.web.metrics import Metrics
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
@@ -41,6 +43,7 @@ class Trace:
         monotonic: Callable[[], float],
         secure: bool,
         access_log: bool,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """`secure` says that the public URL is https; `monotonic` tells seconds."""
         self._app = app
@@ -48,6 +51,7 @@ class Trace:
         self._monotonic = monotonic
         self._always = _ALWAYS + (_SECURE if secure else [])
         self._access_log = access_log
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -67,7 +71,10 @@ class Trace:
                 self._dress(message, request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            coming_from(self._origin(scope, request_id)),
+        ):
             try:
                 await self._app(scope, receive, dressed)
             finally:
@@ -85,6 +92,15 @@ class Trace:
                         ms=round(took * 1000, 2),
                         client=scope["client"][0] if scope.get("client") else None,
                     )
+
+    def _origin(self, scope: Scope, request_id: str) -> Origin:
+        address = whole_address(scope, self._trusted_proxies)
+        user_agent = header(scope, b"user-agent")
+        return Origin(
+            request_id,
+            None if address is None else str(address),
+            None if user_agent is None else user_agent[:LONGEST_USER_AGENT],
+        )
 
     def _dress(self, message: Message, request_id: str) -> None:
         headers: Headers = list(message.get("headers", ()))

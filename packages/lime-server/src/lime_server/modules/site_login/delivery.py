@@ -16,8 +16,9 @@ from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
 from lime_server.core.ids import parse_id
 from lime_server.core.ports import Wakeup
+from lime_server.foundation.streams import LiveStream
 from lime_server.modules.site_login.model import DueEvent
-from lime_server.modules.site_login.ports import TOPIC, EventStore, SiteStanding, Tally
+from lime_server.modules.site_login.ports import AGAIN, TEST, TOPIC, EventStore, SiteStanding, Tally
 from lime_server.modules.site_login.seat import BATCH, Ending, Seat
 
 log = getLogger(__name__)
@@ -114,6 +115,23 @@ class Delivery:
             now = self._clock.now()
             self._tally.login("delivered", await self._events.acknowledge(site_id, ids, now))
 
+    # What the site's owner sees and may do
+
+    def streams(self) -> dict[str, list[LiveStream]]:
+        """The open streams of this process, by site; longest open first."""
+        return {
+            site_id: [LiveStream(seat.consumer, seat.since) for seat in seats]
+            for site_id, seats in self._seats.items()
+        }
+
+    async def show_again(self, site_id: str, event_id: str) -> None:
+        """Let every stream of the site, in every process, look at this event again."""
+        await self._bell.ring(AGAIN, f"{site_id}/{event_id}")
+
+    async def say_test(self, site_id: str) -> None:
+        """Put a test frame on every stream of the site, in every process."""
+        await self._bell.ring(TEST, f"{site_id}/")
+
     @property
     def draining(self) -> bool:
         """Whether the server is about to stop."""
@@ -160,9 +178,16 @@ class Delivery:
             timer.cancel()
 
     def _heard(self, topic: str, ident: str) -> None:
-        if topic != TOPIC:
+        if topic not in {TOPIC, AGAIN, TEST}:
             return
         site_id, _, request_id = ident.partition("/")
+        if topic == TEST:
+            for seat in self._seats.get(site_id, ()):
+                seat.want_test()
+            return
+        if topic == AGAIN:
+            for seat in self._seats.get(site_id, ()):
+                seat.sent.discard(request_id)
         if site_id in self._seats:
             self._rung.add(request_id)
             self.look_at(site_id)

@@ -167,4 +167,4 @@ class DueEvent:
             return False
         if self.event.kind is not EventKind.APPROVED:
             return True
-        return self.agent is not None and self.agent.active and not self.agent.owner_suspended
+        return self.agent is not None and self.agent.in_good_standing

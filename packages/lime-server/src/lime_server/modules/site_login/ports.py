@@ -9,6 +9,10 @@ from lime_server.modules.site_login.model import DueEvent, Event, KnownLogin, Lo
 
 TOPIC = "site-login"
 """What is rung when a login request was decided; the ident is `site id/request id`."""
+AGAIN = "site-login-again"
+"""What is rung when an event is to be sent once more; the ident is the same."""
+TEST = "site-login-test"
+"""What is rung when a site's streams are to carry a test frame; the ident is `site id/`."""
 
 
 class LoginStore(Protocol):

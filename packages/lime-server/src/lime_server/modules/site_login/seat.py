@@ -41,6 +41,8 @@ class Seat:
     sent: set[str] = field(default_factory=set)
     """Events a stream without consumer has been given: it sees each once."""
     queue: deque[DueEvent] = field(default_factory=deque)
+    test_wanted: bool = False
+    """Whether a test frame is to go out. Several wishes are one: nobody can flood a stream."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -66,6 +68,11 @@ class Seat:
         self.sent.add(due.event.event_id)
         self.offer(due)
 
+    def want_test(self) -> None:
+        """Let the stream carry a test frame."""
+        self.test_wanted = True
+        self._changed.set()
+
     def end(self, ending: Ending) -> None:
         """Make the stream end; the first reason counts, unless the client is gone."""
         if self.ending is None or ending is Ending.GONE:
@@ -74,7 +81,7 @@ class Seat:
 
     async def wait(self, seconds: float) -> None:
         """Return when there is something to do, after `seconds` at the latest."""
-        if not self.queue and self.ending is None:
+        if not self.queue and not self.test_wanted and self.ending is None:
             await self._change(seconds)
 
     async def stays(self, seconds: float) -> bool:

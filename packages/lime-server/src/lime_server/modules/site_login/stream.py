@@ -76,6 +76,9 @@ class EventStream:
                 beat = loop.time() + timing.keepalive
                 settled = loop.time() + timing.settle
                 self._settling, self._unconfirmed = self._unconfirmed, []
+            elif self._seat.test_wanted:
+                self._seat.test_wanted = False
+                yield wire.TEST
             elif self._seat.queue:
                 due = self._seat.queue.popleft()
                 if (frame := await self._frame(due)) is not None:

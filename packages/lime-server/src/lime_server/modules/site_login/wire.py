@@ -173,6 +173,9 @@ def _frame(event_id: str | None, data: dict[str, object]) -> bytes:
 
 KEEPALIVE = _frame(None, {"type": "keepalive"})
 GOAWAY = _frame(None, {"type": "goaway"})
+TEST = _frame(None, {"type": "test"})
+"""Asked for by the site's owner. Clients ignore it; it stands for no login and is not acknowledged.
+"""
 
 
 def error_frame(code: str, message: str) -> bytes:

@@ -1,0 +1,78 @@
+"""`lime-server audit verify|export`."""
+
+import contextlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from lime_server.cli.create import owner_id_of
+from lime_server.cli.speech import AsJson, CommandError, plain_errors, with_parts
+from lime_server.composition import Parts
+from lime_server.core.errors import NotFound
+from lime_server.foundation.audit import Verified, export_line
+
+audits = typer.Typer(help="The log of who did what.", no_args_is_help=True)
+
+
+@audits.command()
+def verify(as_json: AsJson = False) -> None:
+    """Is every entry what was written, and none missing? Ends with 1 if not, naming the first."""
+
+    async def work(parts: Parts) -> Verified:
+        return await parts.audit.verify()
+
+    with plain_errors():
+        found = with_parts(work)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        for flaw in found.flaws:
+            typer.echo(f"owner {flaw.owner_id}, entry {flaw.sequence}: {flaw.what}")
+        typer.echo(f"{found.entries} entries in {found.chains} chains, {len(found.flaws)} flaws")
+    if found.flaws:
+        raise typer.Exit(1)
+
+
+@audits.command()
+def export(
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Whose: an id or e-mail address. Default: all.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="A new file, mode 0600. Default: standard output."),
+    ] = None,
+) -> None:
+    """Write the log as JSON lines, with the hashes of the chains, owner by owner, oldest first."""
+
+    async def work(parts: Parts) -> None:
+        chains = await parts.audit.owners() if owner is None else [await _named(parts, owner)]
+        with _opened(output) as file:
+            for chain in chains:
+                async for entry in parts.audit.entries(chain):
+                    file.write(export_line(entry))
+
+    with plain_errors():
+        with_parts(work)
+
+
+async def _named(parts: Parts, owner: str) -> str:
+    try:
+        return await owner_id_of(parts, owner)
+    except NotFound:
+        raise CommandError(f"There is no owner {owner}.") from None
+
+
+def _opened(path: Path | None) -> contextlib.AbstractContextManager[BinaryIO]:
+    if path is None:
+        return contextlib.nullcontext(sys.stdout.buffer)
+    try:
+        # Made by us, for us: never somebody's existing file.
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    except OSError as error:
+        raise CommandError(f"Cannot write {path}: {error.strerror}.") from None

@@ -1,0 +1,75 @@
+"""Slowing down who guesses: per account and per address, and never for good.
+
+A bucket that fills again by itself (generic cell rate algorithm) instead of a lock: a lock would
+let anybody keep an owner out. A browser in which the owner has signed in before has a bucket of its
+own, so that somebody who guesses all day from elsewhere does not even slow them down.
+"""
+
+import hmac
+import re
+import secrets
+from ipaddress import IPv6Network, ip_address
+
+from lime_server.core.origin import current_origin
+from lime_server.core.ports import Limit, RateLimiter, TokenHash
+
+PER_ACCOUNT = Limit(rate=1 / 30, burst=10)
+"""Ten slips of a person at once, then 2,880 guesses a day against a password that `new_password`
+let pass, or against a code of six digits that changes twice a minute."""
+PER_ADDRESS = Limit(rate=1 / 3, burst=60)
+"""An office behind one address signs in on a Monday morning."""
+MAILS = Limit(rate=1 / 600, burst=5)
+"""Mails to one addressee: who asked for five and got none does not need a sixth at once."""
+
+_DEVICE = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
+
+
+class Slowing:
+    """Counts attempts. Keys hold hashes: a limiter's store must not tell who signs in."""
+
+    def __init__(self, limiter: RateLimiter, tokens: TokenHash) -> None:
+        """Count with `limiter`."""
+        self._limiter = limiter
+        self._tokens = tokens
+
+    async def attempt(
+        self, what: str, account: str, *, unverified_device: str | None = None
+    ) -> None:
+        """Count an attempt on `account`, whether or not there is one. Raises RateLimited."""
+        await self._limiter.take(f"{what}:from:{_address()}", PER_ADDRESS)
+        await self._limiter.take(f"{what}:on:{self._who(account, unverified_device)}", PER_ACCOUNT)
+
+    async def mail(self, addressee: str, *, unverified_device: str | None = None) -> None:
+        """Count a mail. Raises RateLimited."""
+        await self._limiter.take(f"mail:from:{_address()}", PER_ADDRESS)
+        await self._limiter.take(f"mail:to:{self._who(addressee, unverified_device)}", MAILS)
+
+    def new_device(self, account: str) -> str:
+        """What a browser keeps that has signed in to `account`. It opens nothing."""
+        name = secrets.token_urlsafe(16)
+        return f"{name}.{self._seal(name, account)}"
+
+    def _who(self, account: str, unverified_device: str | None) -> str:
+        device = self._device(unverified_device, account)
+        return self._short(account) if device is None else f"{self._short(account)}:{device}"
+
+    def _device(self, unverified: str | None, account: str) -> str | None:
+        match = _DEVICE.fullmatch(unverified or "")
+        if match is None or not hmac.compare_digest(match[2], self._seal(match[1], account)):
+            return None
+        return match[1]
+
+    def _seal(self, name: str, account: str) -> str:
+        return self._tokens.hash(f"device\n{name}\n{account}").hex()
+
+    def _short(self, text: str) -> str:
+        return self._tokens.hash(f"slow\n{text}")[:16].hex()
+
+
+def _address() -> str:
+    """Where the request comes from; an IPv6 host owns at least a /64, so that is what counts."""
+    text = current_origin().address
+    if text is None:
+        return "local"
+    address = ip_address(text)
+    return str(IPv6Network((address, 64), strict=False)) if address.version == 6 else text

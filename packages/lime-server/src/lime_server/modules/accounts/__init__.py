@@ -1,0 +1,1 @@
+"""An owner's own account over HTTP: registration, sign-in, sessions, second factors."""

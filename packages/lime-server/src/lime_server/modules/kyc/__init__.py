@@ -1,0 +1,1 @@
+"""Know your customer: owners prove who they are."""

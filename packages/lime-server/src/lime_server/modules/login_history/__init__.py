@@ -1,0 +1,1 @@
+"""Who logged in where: what an owner sees of past logins."""

@@ -1,0 +1,259 @@
+"""Passkeys, with an authenticator made of software."""
+
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from lime_server.core.errors import Conflict
+from lime_server.foundation import second_factor
+
+ORIGIN = "https://lime.example"
+PASSWORD = "correct horse battery"
+
+
+def b64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def unb64(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def head(major: int, value: int) -> bytes:
+    if value < 24:
+        return bytes([major << 5 | value])
+    if value < 256:
+        return bytes([major << 5 | 24, value])
+    return bytes([major << 5 | 25]) + value.to_bytes(2, "big")
+
+
+def cbor(value: object) -> bytes:
+    """As much of CBOR (RFC 8949) as an authenticator speaks."""
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value)) + value.encode()
+    return head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
+
+
+class Authenticator:
+    """One device with one passkey (Web Authentication Level 3, sections 6.1 and 6.5)."""
+
+    def __init__(self, credential_id: bytes = b"credential-one!!") -> None:
+        self.credential_id = credential_id
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.count = 1
+        self.flags = 0b101  # user present, user verified
+        self.origin = ORIGIN
+        self.host = "lime.example"
+        self.user_handle = b""
+
+    def create(self, options: dict) -> dict:
+        self.user_handle = unb64(options["user"]["id"])
+        numbers = self.key.public_key().public_numbers()
+        x, y = (part.to_bytes(32, "big") for part in (numbers.x, numbers.y))
+        public = cbor({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+        attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id
+        auth_data = self._auth_data(self.flags | 0b1000000) + attested + public
+        statement = cbor({"fmt": "none", "attStmt": {}, "authData": auth_data})
+        client = self._client("webauthn.create", options)
+        return self._credential(
+            {"attestationObject": b64(statement), "clientDataJSON": b64(client)}
+        )
+
+    def get(self, options: dict, **changes: str) -> dict:
+        self.count += 1
+        auth_data = self._auth_data(self.flags)
+        client = self._client("webauthn.get", options)
+        signed = auth_data + hashlib.sha256(client).digest()
+        answer = {
+            "authenticatorData": b64(auth_data),
+            "clientDataJSON": b64(client),
+            "signature": b64(self.key.sign(signed, ec.ECDSA(SHA256()))),
+            "userHandle": b64(self.user_handle),
+        }
+        return self._credential({**answer, **changes})
+
+    def _auth_data(self, flags: int) -> bytes:
+        return (
+            hashlib.sha256(self.host.encode()).digest()
+            + bytes([flags])
+            + self.count.to_bytes(4, "big")
+        )
+
+    def _client(self, kind: str, options: dict) -> bytes:
+        facts = {"type": kind, "challenge": options["challenge"], "origin": self.origin}
+        return json.dumps(facts).encode()
+
+    def _credential(self, response: dict) -> dict:
+        ident = b64(self.credential_id)
+        return {"id": ident, "rawId": ident, "type": "public-key", "response": response}
+
+
+@pytest.fixture
+def device():
+    return Authenticator()
+
+
+async def add(browser, device, say, name="Phone"):
+    options = say(await browser.post("users/passkeys/options"))["options"]
+    body = {"name": name, "credential": device.create(options)}
+    return say(await browser.post("users/passkeys", body), 201)
+
+
+async def ask(browser, say):
+    return say(await browser.post("users/login/passkey/options"))["options"]
+
+
+async def test_a_passkey_is_added_and_signs_in_without_a_password(server, ada, device, say):
+    added = await add(ada, device, say)
+    assert added["name"] == "Phone"
+    assert added["last_used_at"] is None
+    assert len(added["recovery_codes"]) == 10
+    phone = server.browser()
+    assert say(await phone.sign_in())["methods"] == ["passkey", "recovery_code"]
+    credential = device.get(await ask(phone, say))
+    assert say(await phone.post("users/login/passkey", {"credential": credential})) == {
+        "status": "SIGNED_IN",
+        "methods": [],
+    }
+    me = say(await phone.get("users/me"))
+    assert me["user_id"] == ada.owner_id
+    assert me["second_factor"]["passkeys"][0]["last_used_at"] is not None
+
+
+async def test_what_a_browser_is_asked_for(ada, device, say):
+    await add(ada, device, say)
+    options = say(await ada.post("users/passkeys/options"))["options"]
+    assert options["rp"] == {"id": "lime.example", "name": "LIME"}
+    assert unb64(options["user"]["id"]).decode() == ada.owner_id
+    assert options["authenticatorSelection"]["userVerification"] == "required"
+    assert options["authenticatorSelection"]["residentKey"] == "required"
+    assert [unb64(one["id"]) for one in options["excludeCredentials"]] == [device.credential_id]
+    options = await ask(ada, say)
+    assert (options["rpId"], options["userVerification"]) == ("lime.example", "required")
+    assert not options.get("allowCredentials")
+
+
+async def test_an_answer_works_once(server, ada, device, say, refusal):
+    await add(ada, device, say)
+    credential = device.get(await ask(ada, say))
+    say(await ada.post("users/login/passkey", {"credential": credential}))
+    again = await server.browser().post("users/login/passkey", {"credential": credential})
+    assert refusal(again) == (400, "INVALID_PASSKEY")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"origin": "https://evil.example"},
+        {"host": "evil.example"},
+        {"flags": 0b001},
+        {"flags": 0b100},
+        {"count": 0},
+        {"key": ec.generate_private_key(ec.SECP256R1())},
+        {"user_handle": b"somebody else"},
+        {"credential_id": b"unknown"},
+    ],
+)
+async def test_an_answer_that_is_not_right_opens_nothing(ada, device, say, refusal, change):
+    device.count = 5
+    await add(ada, device, say)
+    for name, value in change.items():
+        setattr(device, name, value)
+    credential = device.get(await ask(ada, say))
+    answer = await ada.post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        {},
+        {"response": 1},
+        {"rawId": "x", "response": {"clientDataJSON": "A" * 20000}},
+        {"rawId": "x", "response": {"clientDataJSON": b64(b"[]")}},
+        {"rawId": "x", "response": {"clientDataJSON": b64(b"\xff")}},
+        {"rawId": 1, "response": {"clientDataJSON": b64(b'{"challenge": "eA"}')}},
+        {"rawId": "eA", "response": {"clientDataJSON": b64(b'{"challenge": "eA"}')}},
+    ],
+)
+async def test_what_no_browser_sends_opens_nothing(ada, refusal, credential):
+    answer = await ada.post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+    answer = await ada.post("users/passkeys", {"name": "Phone", "credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
+async def test_a_passkey_without_a_user_handle_is_known_by_its_id(ada, device, say):
+    await add(ada, device, say)
+    credential = device.get(await ask(ada, say))
+    del credential["response"]["userHandle"]
+    say(await ada.post("users/login/passkey", {"credential": credential}))
+
+
+async def test_a_passkey_made_elsewhere_or_unverified_is_not_added(server, ada, say, refusal):
+    for change in ({"origin": "https://evil.example"}, {"flags": 0b001}):
+        device = Authenticator()
+        for name, value in change.items():
+            setattr(device, name, value)
+        options = say(await ada.post("users/passkeys/options"))["options"]
+        body = {"name": "Phone", "credential": device.create(options)}
+        assert refusal(await ada.post("users/passkeys", body)) == (400, "INVALID_PASSKEY")
+
+
+async def test_an_answer_to_anothers_challenge_adds_nothing(server, ada, device, say, refusal):
+    eve = server.browser()
+    await eve.register("eve@example.com")
+    await eve.sign_in("eve@example.com")
+    options = say(await eve.post("users/passkeys/options"))["options"]
+    body = {"name": "Phone", "credential": device.create(options)}
+    assert refusal(await ada.post("users/passkeys", body)) == (400, "INVALID_PASSKEY")
+
+
+async def test_a_challenge_is_good_for_five_minutes(server, ada, device, say, refusal):
+    await add(ada, device, say)
+    credential = device.get(await ask(ada, say))
+    server.backend.clock.advance(300)
+    answer = await ada.post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
+async def test_two_of_one_passkey_are_noticed(server, ada, device, say, refusal, monkeypatch):
+    await add(ada, device, say)
+    credential = device.get(await ask(ada, say))
+
+    async def faster(*_):
+        return False
+
+    monkeypatch.setattr(server.backend.stores.factors, "use_passkey", faster)
+    answer = await ada.post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
+async def test_passkeys_are_removed_and_their_number_is_bounded(
+    server, ada, device, say, refusal, monkeypatch
+):
+    first = await add(ada, device, say)
+    second = await add(ada, Authenticator(b"another one"), say, name="Key")
+    assert second["recovery_codes"] is None
+    monkeypatch.setattr(second_factor, "MOST_PASSKEYS", 2)
+    options = say(await ada.post("users/passkeys/options"))["options"]
+    body = {"name": "Third", "credential": Authenticator(b"third").create(options)}
+    assert refusal(await ada.post("users/passkeys", body)) == (409, Conflict.code)
+    eve = server.browser()
+    await eve.register("eve@example.com")
+    await eve.sign_in("eve@example.com")
+    assert refusal(await eve.delete(f"users/passkeys/{first['id']}")) == (404, "NOT_FOUND")
+    assert refusal(await ada.delete("users/passkeys/x")) == (404, "NOT_FOUND")
+    say(await ada.delete(f"users/passkeys/{first['id']}"))
+    me = say(await ada.get("users/me"))["second_factor"]
+    assert ([one["name"] for one in me["passkeys"]], me["recovery_codes_left"]) == (["Key"], 10)
+    say(await ada.delete(f"users/passkeys/{second['id']}"))
+    assert say(await ada.get("users/me"))["second_factor"]["recovery_codes_left"] == 0

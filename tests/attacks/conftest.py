@@ -1,0 +1,101 @@
+"""A real server, its mail, and browsers that are not to be trusted."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from email import message_from_bytes
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.attacks.intruder import PASSWORD, Person, sign_in
+from tests.support.deployment import Deployment, Engines, eventually
+from tests.support.engines import Databases
+from tests.support.server import ServeServer
+from tests.support.wire import data
+
+
+class Letterbox:
+    """An SMTP server that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self._letters: list[tuple[str, str]] = []
+        self._lock = threading.Lock()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        text = str(message_from_bytes(envelope.content or b"")["Subject"])
+        with self._lock:
+            self._letters += [(to, text) for to in envelope.rcpt_tos]
+        return "250 OK"
+
+    def to(self, address: str) -> list[str]:
+        """The subjects of what came for this address."""
+        with self._lock:
+            return [subject for to, subject in self._letters if to == address]
+
+    def code_for(self, address: str) -> str:
+        """The code in the newest letter; it is awaited."""
+        eventually(lambda: self.to(address))
+        found = re.match(r"\d{6}", self.to(address)[-1])
+        assert found is not None, self.to(address)
+        return found[0]
+
+
+@pytest.fixture(scope="session")
+def letterbox() -> Letterbox:
+    return Letterbox()
+
+
+@pytest.fixture(scope="session")
+def smtp_url(letterbox: Letterbox) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    controller = Controller(letterbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        yield f"smtp://127.0.0.1:{port}"
+    finally:
+        with suppress(AssertionError):
+            controller.stop()
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, session_redis_url: str
+) -> Iterator[Deployment]:
+    with databases.fresh() as database_url:
+        folder = tmp_path_factory.mktemp("attacks")
+        yield Deployment(folder, Engines(database_url, session_redis_url), databases)
+
+
+@pytest.fixture(scope="session")
+def server(deployment: Deployment, smtp_url: str) -> Iterator[ServeServer]:
+    settings = {"LIME_CAPTCHA": "none", "LIME_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with deployment.server("attacked", LIME_SMTP_URL=smtp_url, **settings) as server:
+        yield server
+
+
+@pytest.fixture
+def person(server: ServeServer) -> Iterator[Person]:
+    """Somebody without an account yet, with a browser of their own."""
+    with Person(server.public_url) as person:
+        yield person
+
+
+@pytest.fixture
+def resident(person: Person, letterbox: Letterbox) -> Person:
+    """Somebody who has registered, and has not signed in."""
+    data(person.post("/foundation/users/register", email=person.email, password=PASSWORD), 201)
+    code = letterbox.code_for(person.email)
+    data(person.post("/foundation/users/register/verify", email=person.email, code=code))
+    return person
+
+
+@pytest.fixture
+def victim(resident: Person) -> Person:
+    """Somebody who has signed in."""
+    sign_in(resident)
+    return resident

@@ -1,0 +1,108 @@
+"""Nobody learns who has an account, and nobody guesses their way into one."""
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.attacks.conftest import Letterbox
+from tests.attacks.intruder import PASSWORD, Person
+from tests.support.deployment import eventually
+from tests.support.wire import data, refusal
+
+USERS = "/foundation/users"
+WRONG = "000000"
+
+
+def _told(answer: httpx.Response) -> tuple[int, object, list[str]]:
+    """What an answer says, without what is random in every one."""
+    names = sorted(line.partition("=")[0] for line in answer.headers.get_list("set-cookie"))
+    return answer.status_code, answer.json(), names
+
+
+def test_answers_are_the_same_for_known_and_unknown_addresses(resident: Person) -> None:
+    nobody = "nobody-" + resident.email
+    asked = [
+        ("register", {"password": PASSWORD}),
+        ("password/reset", {}),
+        ("password/reset/confirm", {"code": WRONG, "new_password": "a longer new password"}),
+        ("login", {"password": "not the right password"}),
+        ("register/verify", {"code": WRONG}),
+    ]
+    for path, body in asked:
+        with Person(resident.public_url) as one, Person(resident.public_url) as two:
+            known = one.post(f"{USERS}/{path}", email=resident.email, **body)
+            unknown = two.post(f"{USERS}/{path}", email=nobody, **body)
+        assert _told(known) == _told(unknown), path
+
+
+def test_only_the_mail_tells_that_an_address_is_known(
+    resident: Person, letterbox: Letterbox
+) -> None:
+    data(resident.post(f"{USERS}/register", email=resident.email, password=PASSWORD), 201)
+    eventually(lambda: len(letterbox.to(resident.email)) == 2)
+    assert letterbox.to(resident.email)[-1] == "You already have a LIME account"
+
+
+def test_a_password_is_hashed_also_for_nobody(resident: Person) -> None:
+    # Hashing takes tens of milliseconds, and everything else a few: leaving it out would show in
+    # the medians, whatever the noise. Fewer tries than are free, so that nobody is slowed down.
+    def median(email: str) -> float:
+        times = []
+        with Person(resident.public_url) as person:
+            for _ in range(7):
+                start = time.perf_counter()
+                answer = person.post(f"{USERS}/login", email=email, password="not the right one")
+                times.append(time.perf_counter() - start)
+                assert refusal(answer) == (401, "INVALID_CREDENTIALS")
+        return statistics.median(times)
+
+    known, unknown = median(resident.email), median("nobody-" + resident.email)
+    assert 1 / 3 < known / unknown < 3
+
+
+def test_a_code_is_not_guessed_by_fifty_at_once(person: Person, letterbox: Letterbox) -> None:
+    data(person.post(f"{USERS}/register", email=person.email, password=PASSWORD), 201)
+    code = letterbox.code_for(person.email)
+    wrong = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 51)]
+
+    def guess(unverified: str) -> tuple[int, str]:
+        body = {"email": person.email, "code": unverified}
+        return refusal(person.send("POST", f"{USERS}/register/verify", body))
+
+    with ThreadPoolExecutor(10) as crowd:
+        answers = set(crowd.map(guess, wrong))
+    assert answers <= {(400, "INVALID_CODE"), (429, "RATE_LIMIT_EXCEEDED")}
+    # All tries are used up, so that the right one no longer helps.
+    late = person.post(f"{USERS}/register/verify", email=person.email, code=code)
+    assert refusal(late) in {(400, "INVALID_CODE"), (429, "RATE_LIMIT_EXCEEDED")}
+    body = {"email": person.email, "password": PASSWORD}
+    assert refusal(person.send("POST", f"{USERS}/login", body)) == (401, "INVALID_CREDENTIALS")
+
+
+def test_a_code_works_once_and_only_where_it_was_asked_for(
+    person: Person, letterbox: Letterbox
+) -> None:
+    data(person.post(f"{USERS}/register", email=person.email, password=PASSWORD), 201)
+    code = letterbox.code_for(person.email)
+    with Person(person.public_url) as intruder:
+        stolen = intruder.post(f"{USERS}/register/verify", email=person.email, code=code)
+        assert refusal(stolen) == (400, "INVALID_CODE")
+    data(person.post(f"{USERS}/register/verify", email=person.email, code=code))
+    again = person.post(f"{USERS}/register/verify", email=person.email, code=code)
+    assert refusal(again) == (400, "INVALID_CODE")
+
+
+def test_guessing_a_password_is_slowed_and_does_not_lock_the_owner_out(victim: Person) -> None:
+    with Person(victim.public_url) as intruder:
+        answers = [
+            refusal(
+                intruder.post(f"{USERS}/login", email=victim.email, password=f"wrong guess {n:03}")
+            )
+            for n in range(12)
+        ]
+    assert answers[0] == (401, "INVALID_CREDENTIALS")
+    assert answers[-1] == (429, "RATE_LIMIT_EXCEEDED")
+    # The owner's own browser is known.
+    data(victim.post(f"{USERS}/login", email=victim.email, password=PASSWORD))
