@@ -181,15 +181,16 @@ class Settings(BaseSettings):
     # Owners
     captcha: Literal["none", "pow", "turnstile"] = Field(
         "pow",
-        description="What a registration must bring: nothing, a proof of work that the page does "
-        "by itself, or Cloudflare's Turnstile, which is a third party.",
+        description="What a registration costs, which limits its rate and is not a bot test: "
+        "nothing, a proof of work that the page does by itself, or Cloudflare's Turnstile, which "
+        "is a third party.",
     )
     captcha_difficulty: int = Field(
         18,
         ge=1,
         le=26,
-        description="Leading zero bits of a registration's proof of work: 18 take a browser about "
-        "half a second.",
+        description="Leading zero bits of a registration's proof of work, which is no bot test: "
+        "18 take a browser about half a second.",
     )
     turnstile_site_key: str | None = Field(None, description="Turnstile's key for the page.")
     turnstile_secret: SecretStr | None = Field(None, description="Turnstile's key for the server.")
