@@ -414,6 +414,7 @@ class _Link:
 
 def _for_asyncio(handler: Callable[..., object]) -> Callable[..., Any]:
     """Return `handler` such that it never holds up the event loop."""
+    # Wanted is the method itself, to see whether it is async, and not just whether there is one.
     called = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
     if inspect.iscoroutinefunction(called):
         return handler
