@@ -51,7 +51,14 @@ def memory_trust(
             transactions=transactions,
             audit=audit,
         ),
-        Kyc(cases, provider or ManualKyc(), transactions=transactions, audit=audit, clock=clock),
+        Kyc(
+            cases,
+            provider or ManualKyc(),
+            reviewers=MemoryOperators(identities),
+            transactions=transactions,
+            audit=audit,
+            clock=clock,
+        ),
         log,
         cases,
     )

@@ -1,7 +1,7 @@
 """What stores of accounts promise, in memory and on PostgreSQL."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,9 @@ from lime_server.foundation.owners import Owner
 from lime_server.foundation.second_factor import Passkey
 from lime_server.foundation.sessions import Session
 from lime_server.foundation.tickets import Ticket
+from lime_server.infrastructure.crypto import Secrets
+from lime_server.infrastructure.postgres.factors import PostgresOutbox
+from lime_server.infrastructure.postgres.pool import open_database
 from lime_server.modules.accounts.wire import LoginBody, SecondFactorBody, StepUpBody
 
 NOBODY = "0190a2b4-0000-7000-8000-000000000000"
@@ -255,3 +258,25 @@ async def test_a_mail_is_one_senders_until_it_is_due_again(backend):
     assert await outbox.due(now + 2 * MINUTE, again_at=now, limit=5) == []
     assert await outbox.due(now + 3 * MINUTE, again_at=now, limit=5) == []
     assert await outbox.sweep(now + 3 * MINUTE) == 1
+
+
+@pytest.mark.parametrize("damage", ["sealed = '\\x00'", "mail_id = gen_random_uuid()"])
+async def test_a_mail_that_cannot_be_read_holds_up_no_other(migrated_postgres_url, caplog, damage):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    async with open_database(migrated_postgres_url, size=2, patience=10) as database:
+        outbox = PostgresOutbox(database, Secrets.derived_from(bytes(32)).accounts)
+        bad, good = new_id(now), new_id(now + MINUTE)
+        mail = Mail("a@example.com", "123456 is your code", "Text")
+        await outbox.add(bad, mail, due_at=now, until=now + 3 * MINUTE)
+        await database.execute(f"UPDATE foundation.mail_outbox SET {damage}")
+        await outbox.add(good, mail, due_at=now, until=now + 3 * MINUTE)
+        [queued] = await outbox.due(now, again_at=now + MINUTE, limit=5)
+        assert (queued.mail_id, queued.mail) == (good, mail)
+        [told] = caplog.messages
+        assert "given up" in told
+        assert "123456" not in caplog.text
+        # It is not tried again, and is swept with what was never sent.
+        await outbox.done(good)
+        assert await outbox.due(now + MINUTE, again_at=now + 2 * MINUTE, limit=5) == []
+        assert len(caplog.messages) == 1
+        assert await outbox.sweep(now + 3 * MINUTE) == 1

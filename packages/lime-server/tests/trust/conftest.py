@@ -120,6 +120,7 @@ class World:
         return Kyc(
             self.stores.kyc,
             provider,
+            reviewers=self.stores.operators,
             transactions=self.stores.transactions,
             audit=self.audit,
             clock=self.clock,

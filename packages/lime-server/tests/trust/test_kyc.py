@@ -25,6 +25,7 @@ from lime_server.foundation.kyc import (
     CaseState,
     Upload,
 )
+from lime_server.foundation.operators import Kind
 from lime_server.infrastructure.kyc import sign_callback
 
 NOBODY = "0190a2b4-0000-7000-8000-000000000000"
@@ -201,6 +202,42 @@ async def test_nobody_decides_about_themselves(world, card):
     with pytest.raises(Forbidden):
         await world.kyc.approve(world.operator.owner_id, case.case_id, 1, WHY)
     await world.kyc.approve(world.other.owner_id, case.case_id, 1, WHY)
+
+
+@pytest.mark.parametrize("change", ["suspended", "dismissed"])
+async def test_who_is_no_operator_any_more_decides_nothing(world, card, change):
+    case = await opened(world, card)
+    gone = world.operator.owner_id
+    if change == "suspended":
+        await world.operators.suspend(world.other.owner_id, Kind.OWNER, gone, WHY)
+    else:
+        await world.operators.dismiss("ops@example.com")
+    before = await world.log(world.owner)
+    for work in (
+        world.kyc.approve(gone, case.case_id, 1, WHY),
+        world.kyc.reject(gone, case.case_id, WHY),
+        world.kyc.document(gone, case.case_id, 1),
+    ):
+        with pytest.raises(Forbidden):
+            await work
+    assert await world.kyc.case(case.case_id) == case
+    assert (await world.owner_now(world.owner)).kyc_level == 0
+    assert await world.log(world.owner) == before
+
+
+async def test_an_operator_suspended_at_that_moment_decides_before_or_not_at_all(world, card):
+    case = await opened(world, card)
+    decided, _ = await asyncio.gather(
+        world.kyc.approve(world.operator.owner_id, case.case_id, 1, WHY),
+        world.operators.suspend(world.other.owner_id, Kind.OWNER, world.operator.owner_id, WHY),
+        return_exceptions=True,
+    )
+    level = (await world.owner_now(world.owner)).kyc_level
+    assert level == (0 if isinstance(decided, Forbidden) else 1)
+    chain = [entry async for entry in world.audit.entries(world.operator.owner_id)]
+    told = [entry.action for entry in chain]
+    if level:
+        assert told.index("kyc.case.approved") < told.index("owner.suspended")
 
 
 @pytest.mark.parametrize("ident", [NOBODY, "no id"])

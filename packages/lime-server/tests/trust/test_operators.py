@@ -116,6 +116,20 @@ async def test_operators_do_not_judge_themselves(world):
             await work(me, Kind.OWNER, me.upper(), WHY)
 
 
+async def test_operators_do_not_judge_what_they_answer_for(world):
+    me, other = world.operator.owner_id, world.other.owner_id
+    agent, _ = await world.agents.register(me, "Mine")
+    site, _ = await world.sites.register(me, "Mine")
+    for kind, ident in ((Kind.AGENT, agent.agent_id), (Kind.SITE, site.site_id)):
+        with pytest.raises(Forbidden, match="your own"):
+            await world.operators.suspend(me, kind, ident, WHY)
+        made = await world.operators.suspend(other, kind, ident, WHY)
+        with pytest.raises(Forbidden, match="your own"):
+            await world.operators.restore(me, kind, ident, WHY)
+        assert made.suspended
+        assert not (await world.operators.restore(other, kind, ident, WHY)).suspended
+
+
 async def test_only_operators_in_good_standing_suspend(world):
     with pytest.raises(Forbidden):
         await world.operators.suspend(world.owner.owner_id, Kind.SITE, world.site.site_id, WHY)

@@ -13,7 +13,7 @@ from lime_server.core.origin import current_origin
 from lime_server.core.urls import API_PATH
 from lime_server.foundation.audit import SYSTEM, canonical
 from lime_server.foundation.operators import Kind
-from lime_server.foundation.sessions import SessionRules, Sessions
+from lime_server.foundation.sessions import FRESH_FOR, SessionRules, Sessions
 from lime_server.infrastructure.kyc import sign_callback
 from lime_server.infrastructure.memory.accounts import MemorySessions
 from lime_server.infrastructure.web import errors
@@ -217,6 +217,26 @@ async def test_to_everybody_else_there_is_no_console(api, method, path):
         body = {"json": {"reason": "x"}}
     assert refusal(await work(OPERATOR + path, headers=api.ada, **body)) == (404, "NOT_FOUND")
     assert refusal(await work(OPERATOR + path, **body)) == (401, "NOT_SIGNED_IN")
+
+
+async def test_what_operators_do_to_others_needs_a_fresh_proof(small_world, api, application_body):
+    made = data(await api.post(CASES, json=application_body, headers=api.ada), 201)
+    case, before = made["case_id"], await small_world.log(small_world.owner)
+    small_world.clock.advance(FRESH_FOR.total_seconds())
+    stale = [await api.get(f"{OPERATOR}/kyc/cases/{case}/documents/1", headers=api.ops)]
+    for kind in Kind:
+        for verb in ("suspend", "restore"):
+            path = f"{OPERATOR}/{kind}/{small_world.ids[kind]}/{verb}"
+            stale.append(await api.post(path, json={"reason": "x"}, headers=api.ops))
+    decision = {"outcome": "approve", "level": 2, "reason": "Seen."}
+    path = f"{OPERATOR}/kyc/cases/{case}/decide"
+    stale.append(await api.post(path, json=decision, headers=api.ops))
+    assert [refusal(one) for one in stale] == [(403, "STEP_UP_REQUIRED")] * 8
+    assert await small_world.log(small_world.owner) == before
+    # Looking around does not, and others still learn nothing.
+    data(await api.get(f"{OPERATOR}/kyc/cases/{case}", headers=api.ops))
+    hidden = await api.post(path, json=decision, headers=api.ada)
+    assert refusal(hidden) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -30,12 +30,12 @@ def trust_parts(
 ) -> TrustParts:
     """Those that `settings` describe."""
     audit = Audit(PostgresAudit(database), transactions=database, seals=secrets.audit, clock=clock)
-    operators = Operators(
-        PostgresOperators(database), owners=owners, transactions=database, audit=audit
-    )
+    standings = PostgresOperators(database)
+    operators = Operators(standings, owners=owners, transactions=database, audit=audit)
     kyc = Kyc(
         PostgresKyc(database, secrets.documents),
         _provider(settings),
+        reviewers=standings,
         transactions=database,
         audit=audit,
         clock=clock,

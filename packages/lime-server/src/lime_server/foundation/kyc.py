@@ -192,6 +192,14 @@ class KycProvider(Protocol):
         ...
 
 
+class Reviewers(Protocol):
+    """Says who may decide."""
+
+    async def operators(self) -> set[str]:
+        """Those who are operators and not suspended, kept so until this transaction ends."""
+        ...
+
+
 class KycStore(Protocol):
     """Where cases and their documents are kept."""
 
@@ -255,13 +263,15 @@ class Kyc:
         store: KycStore,
         provider: KycProvider,
         *,
+        reviewers: Reviewers,
         transactions: Transactions,
         audit: Audit,
         clock: Clock,
     ) -> None:
-        """New cases go to `provider`."""
+        """New cases go to `provider`; what it leaves to operators is decided by `reviewers`."""
         self._store = store
         self._provider = provider
+        self._reviewers = reviewers
         self._transactions = transactions
         self._audit = audit
         self._clock = clock
@@ -339,20 +349,25 @@ class Kyc:
         return case.at(self._clock.now())
 
     async def document(self, operator_id: str, case_id: str, number: int) -> tuple[Document, bytes]:
-        """A document for an operator to read, which both chains tell of. Raises NotFound."""
+        """A document for an operator to read, which both chains tell of.
+
+        Raises NotFound, and Forbidden for who is no operator any more.
+        """
         case = await self.case(case_id)
         document = next((one for one in case.documents if one.number == number), None)
         content = None if document is None else await self._store.content(case.case_id, number)
         if document is None or content is None:
             raise NotFound
         # Before it is shown: what cannot be written down must not happen.
-        await self._record(
-            "kyc.document.read",
-            case,
-            Actor("operator", operator_id),
-            {"number": number, "name": document.name},
-            also=operator_id,
-        )
+        async with self._transactions.transaction():
+            await self._require_reviewer(operator_id)
+            await self._record(
+                "kyc.document.read",
+                case,
+                Actor("operator", operator_id),
+                {"number": number, "name": document.name},
+                also=operator_id,
+            )
         return document, content
 
     async def approve(self, operator_id: str, case_id: str, level: int, reason: str) -> Case:
@@ -416,21 +431,31 @@ class Kyc:
             raise Conflict("The owner has not handed in everything yet.")
         return case
 
+    async def _require_reviewer(self, operator_id: str) -> None:
+        """Return if this is an operator in good standing, now that nobody can change it."""
+        if operator_id not in await self._reviewers.operators():
+            raise Forbidden
+
     async def _decided(self, old: Case, new: Case, actor: Actor) -> Case:
         """Write the decision, the level that comes of it, and what the log says of both.
 
-        Raises Conflict if somebody was faster.
+        Raises Conflict if somebody was faster, and Forbidden if whoever decided was suspended or
+        dismissed since they asked.
         """
         also = new.decided_by
         async with self._transactions.transaction():
-            # 1. The owner's level, before which nobody else gets.
+            # 1. Still an operator? Asked first, as everywhere: whoever locks operators and owners
+            #    in this order never waits for somebody who waits for them.
+            if new.decided_by is not None:
+                await self._require_reviewer(new.decided_by)
+            # 2. The owner's level, before which nobody else gets.
             before = await self._store.level(old.owner_id)
-            # 2. The case, if nobody was faster.
+            # 3. The case, if nobody was faster.
             if not await self._store.replace(old, new):
                 raise Conflict
             detail: dict[str, object] = {} if new.reason is None else {"reason": new.reason}
             await self._record(f"kyc.case.{new.state.lower()}", new, actor, detail, also=also)
-            # 3. The level. A case only ever raises it.
+            # 4. The level. A case only ever raises it.
             if new.level is not None and before is not None and new.level > before:
                 await self._store.set_level(new.owner_id, new.level)
                 levels = {"from": before, "to": new.level}

@@ -126,7 +126,7 @@ class Operators:
         """Suspend or restore it; what is so already stays so, without an entry in the log.
 
         Raises InvalidInput for a reason that is none, NotFound if there is no such thing, Forbidden
-        if the operator means themselves, or is no operator any more.
+        if the operator answers for it themselves, or is no operator any more.
         """
         why = clean_reason(reason)
         parsed = parse_id(ident)
@@ -137,15 +137,17 @@ class Operators:
             #    once, one comes too late. So one is always left.
             if operator_id not in await self._store.operators():
                 raise Forbidden
-            if kind is Kind.OWNER and parsed == operator_id:
-                raise Forbidden("An operator cannot suspend or restore themselves.")
             # 2. How does it stand?
             old = await self._store.standing(kind, parsed)
             if old is None:
                 raise NotFound
+            # 3. Nobody judges themselves, or what they answer for: another operator's suspension
+            #    would last only until the one it is meant for lifts it.
+            if old.owner_id == operator_id:
+                raise Forbidden("Another operator has to suspend or restore what is your own.")
             if old.suspended == suspended:
                 return old
-            # 3. Change it, and say so to the owner and to the operator.
+            # 4. Change it, and say so to the owner and to the operator.
             await self._store.suspend(kind, parsed, suspended=suspended)
             await self._audit.record(
                 f"{kind.target}.{'suspended' if suspended else 'restored'}",

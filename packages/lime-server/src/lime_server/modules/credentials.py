@@ -138,14 +138,22 @@ def fresh_session_of(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
     return fresh_session
 
 
-def operator_of(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
-    """The same, for operators. To everybody else there is no such path."""
+def operator_of(sessions: Sessions, *, fresh: bool = False) -> Callable[..., Awaitable[Session]]:
+    """The same, for operators. To everybody else there is no such path.
+
+    With `fresh` the proof must be as recent as `fresh_session_of` wants it: for what an operator
+    does to somebody else, and for what is somebody else's secret.
+    """
 
     async def operators_session(
         session: Annotated[Session, Depends(session_of(sessions))],
     ) -> Session:
+        # 1. An operator at all? First, so that nobody else learns that there is something here.
         if not session.owner.operator:
             raise NotFound
+        # 2. At the keyboard?
+        if fresh and not sessions.is_fresh(session):
+            raise StepUpRequired
         return session
 
     return operators_session

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from logging import getLogger
 
 import asyncpg
 
@@ -11,6 +12,8 @@ from lime_server.foundation.mail import Mail, Queued
 from lime_server.foundation.second_factor import Passkey, Totp
 from lime_server.infrastructure.postgres.keys import Sealer
 from lime_server.infrastructure.postgres.pool import Database
+
+log = getLogger(__name__)
 
 _PASSKEY_COLUMNS = """passkey_id, owner_id, credential_id, public_key, sign_count, name, created_at,
     last_used_at"""
@@ -169,9 +172,14 @@ class PostgresOutbox:
         )
 
     async def due(self, now: datetime, *, again_at: datetime, limit: int) -> Sequence[Queued]:
-        """Mails that are due. Each is nobody else's before `again_at`."""
+        """Mails that are due. Each is nobody else's before `again_at`.
+
+        One that cannot be read (sealed with another master key, or damaged) has failed: it is not
+        given out and not tried again, and goes with the sweep. The others are not held up by it.
+        """
         rows = await self._database.fetch(_DUE, now, again_at, limit)
-        return sorted(map(self._queued, rows), key=lambda one: one.mail_id)
+        found = [await self._queued_or_failed(row) for row in rows]
+        return sorted((one for one in found if one is not None), key=lambda one: one.mail_id)
 
     async def postpone(self, mail_id: str, due_at: datetime) -> None:
         """Try it again at `due_at`."""
@@ -191,6 +199,19 @@ class PostgresOutbox:
             "DELETE FROM foundation.mail_outbox WHERE expires_at <= $1", now
         )
         return int(status.removeprefix("DELETE "))
+
+    async def _queued_or_failed(self, row: asyncpg.Record) -> Queued | None:
+        try:
+            return self._queued(row)
+        except ValueError as error:
+            # Only the kind of it: what could be opened must not be in the log.
+            kind = type(error).__name__
+            log.error("mail %s cannot be read and is given up: %s", row["mail_id"], kind)  # noqa: TRY400 - no traceback, for the same reason
+        await self._database.execute(
+            "UPDATE foundation.mail_outbox SET due_at = expires_at WHERE mail_id = $1",
+            row["mail_id"],
+        )
+        return None
 
     def _queued(self, row: asyncpg.Record) -> Queued:
         words = self._sealer.open(row["sealed"], context=row["mail_id"].encode())

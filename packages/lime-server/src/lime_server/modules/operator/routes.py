@@ -19,6 +19,7 @@ from lime_server.modules.audit_wire import AuditEntry, EntryCursor, page_of
 from lime_server.modules.operator import wire
 
 FAILURES = (NotFound, *credentials.SESSION_FAILURES)
+FRESH_FAILURES = (NotFound, *credentials.FRESH_SESSION_FAILURES)
 CaseId = Annotated[str, Path(description="The case's id, a UUID.")]
 Current = Callable[..., Awaitable[Session]]
 
@@ -48,13 +49,16 @@ def router(parts: OperatorParts) -> APIRouter:
     """The routes, relative to the API base."""
     api = APIRouter(prefix="/foundation/operator", tags=["Operators"])
     current = credentials.operator_of(parts.sessions)
-    _standing_routes(api, parts.operators, current)
-    _kyc_routes(api, parts.kyc, current)
+    fresh = credentials.operator_of(parts.sessions, fresh=True)
+    _standing_routes(api, parts.operators, current, fresh)
+    _kyc_routes(api, parts.kyc, current, fresh)
     _audit_route(api, parts.audit, current)
     return api
 
 
-def _standing_routes(api: APIRouter, operators: Operators, current: Current) -> None:
+def _standing_routes(
+    api: APIRouter, operators: Operators, current: Current, fresh: Current
+) -> None:
     @api.get(
         "/owners",
         summary="Find owners",
@@ -93,19 +97,19 @@ def _standing_routes(api: APIRouter, operators: Operators, current: Current) -> 
         return http.success(wire.OwnerInFull.with_holdings(found, list(holdings)))
 
     for kind in Kind:
-        _switch_routes(api, operators, current, kind)
+        _switch_routes(api, operators, fresh, kind)
 
 
-def _switch_routes(api: APIRouter, operators: Operators, current: Current, kind: Kind) -> None:
+def _switch_routes(api: APIRouter, operators: Operators, fresh: Current, kind: Kind) -> None:
     described = {
         "response_model": http.Envelope[wire.KnownStanding],
         "responses": http.succeeds_with(200, "How it stands now; asking again changes nothing.")
-        | http.fails_with(InvalidInput, Forbidden, *FAILURES),
+        | http.fails_with(InvalidInput, Forbidden, *FRESH_FAILURES),
     }
     Ident = Annotated[str, Path(description=f"The {kind.target}'s id, a UUID.")]  # noqa: N806 - a type
 
     async def suspend(
-        session: Annotated[Session, Depends(current)],
+        session: Annotated[Session, Depends(fresh)],
         ident: Ident,
         body: wire.ReasonBody,
     ) -> Response:
@@ -114,7 +118,7 @@ def _switch_routes(api: APIRouter, operators: Operators, current: Current, kind:
         return http.success(wire.KnownStanding.of(made))
 
     async def restore(
-        session: Annotated[Session, Depends(current)],
+        session: Annotated[Session, Depends(fresh)],
         ident: Ident,
         body: wire.ReasonBody,
     ) -> Response:
@@ -131,7 +135,7 @@ def _switch_routes(api: APIRouter, operators: Operators, current: Current, kind:
         )(work)
 
 
-def _kyc_routes(api: APIRouter, kyc: Kyc, current: Current) -> None:
+def _kyc_routes(api: APIRouter, kyc: Kyc, current: Current, fresh: Current) -> None:
     @api.get(
         "/kyc/cases",
         summary="List cases",
@@ -166,10 +170,10 @@ def _kyc_routes(api: APIRouter, kyc: Kyc, current: Current) -> None:
         "/kyc/cases/{case_id}/documents/{number}",
         summary="Read a document",
         response_class=Response,
-        responses=_DOCUMENT | http.fails_with(InvalidInput, *FAILURES),
+        responses=_DOCUMENT | http.fails_with(InvalidInput, Forbidden, *FRESH_FAILURES),
     )
     async def document(
-        session: Annotated[Session, Depends(current)],
+        session: Annotated[Session, Depends(fresh)],
         case_id: CaseId,
         number: Annotated[int, Path(ge=1, le=MOST_DOCUMENTS)],
     ) -> Response:
@@ -191,10 +195,10 @@ def _kyc_routes(api: APIRouter, kyc: Kyc, current: Current) -> None:
         summary="Decide a case",
         response_model=http.Envelope[wire.ReviewedCase],
         responses=http.succeeds_with(200, "Decided, once and for all.")
-        | http.fails_with(InvalidInput, Forbidden, Conflict, *FAILURES),
+        | http.fails_with(InvalidInput, Forbidden, Conflict, *FRESH_FAILURES),
     )
     async def decide(
-        session: Annotated[Session, Depends(current)], case_id: CaseId, body: wire.DecideBody
+        session: Annotated[Session, Depends(fresh)], case_id: CaseId, body: wire.DecideBody
     ) -> Response:
         """Approval sets the owner's level, which their agents' next passports carry."""
         operator_id = session.owner.owner_id
