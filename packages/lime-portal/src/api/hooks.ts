@@ -1,0 +1,64 @@
+"use client";
+
+/** What components use to read from the API: cached, deduplicated, refreshed on focus. */
+
+import useSWR, { type KeyedMutator } from "swr";
+import useSWRInfinite from "swr/infinite";
+
+import { call } from "./client";
+import type { ListOf } from "./types";
+
+export type Loaded<T> = {
+  data: T | undefined;
+  error: unknown;
+  /** Nothing has come yet. */
+  loading: boolean;
+  /** Read again, or set what was read. */
+  mutate: KeyedMutator<T>;
+};
+
+/** What stands at `path` (null: nothing is asked for yet). */
+export function useApi<T>(path: string | null): Loaded<T> {
+  const { data, error, isLoading, mutate } = useSWR<T, unknown>(path, (at: string) => call<T>(at));
+  return { data, error, loading: isLoading, mutate };
+}
+
+export type Pages<T> = {
+  items: readonly T[] | undefined;
+  error: unknown;
+  loading: boolean;
+  /** Whether there is another page. */
+  more: boolean;
+  /** Another page is on its way. */
+  loadingMore: boolean;
+  loadMore: () => void;
+  /** Read all pages that are shown again. */
+  reload: () => Promise<void>;
+};
+
+/** The list at `path`, page by page (`cursor` and `next_cursor`). */
+export function usePages<T>(path: string | null): Pages<T> {
+  const { data, error, isLoading, size, setSize, mutate } = useSWRInfinite<ListOf<T>, unknown>(
+    (_index: number, before: ListOf<T> | null) => {
+      if (path === null || (before !== null && before.next_cursor === null)) {
+        return null;
+      }
+      const cursor = before?.next_cursor;
+      const query = cursor == null ? "" : `${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}`;
+      return path + query;
+    },
+    (at: string) => call<ListOf<T>>(at),
+  );
+  const last = data?.at(-1);
+  return {
+    items: data?.flatMap((page) => page.items),
+    error,
+    loading: isLoading,
+    more: last !== undefined && last.next_cursor !== null,
+    loadingMore: data !== undefined && size > data.length,
+    loadMore: () => void setSize(size + 1),
+    reload: async () => {
+      await mutate();
+    },
+  };
+}

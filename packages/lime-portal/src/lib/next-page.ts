@@ -1,0 +1,25 @@
+/** Where to go after signing in. */
+
+/**
+ * `unverified` if it is a page of ours, else the overview.
+ *
+ * It comes from the address bar, so it must not send anybody to another site: only an absolute path
+ * of this origin is accepted, as the browser itself understands it.
+ */
+export function safeNext(unverified: string | null, origin: string): string {
+  if (unverified === null || !unverified.startsWith("/")) {
+    return "/";
+  }
+  let url: URL;
+  try {
+    url = new URL(unverified, origin);
+  } catch {
+    return "/";
+  }
+  return url.origin === origin && !url.pathname.startsWith("/api/") ? url.pathname + url.search : "/";
+}
+
+/** The sign-in page, which comes back to `path` (of this origin, with its query). */
+export function signInPage(path: string): string {
+  return path === "/" ? "/login/" : `/login/?next=${encodeURIComponent(path)}`;
+}
