@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.types import Scope
 
 from lime_server import __version__
-from lime_server.composition import docs, no_portal
+from lime_server.composition import docs
 from lime_server.composition.binding import binding_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
@@ -21,6 +21,8 @@ from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.mailbox import mailbox_route
+from lime_server.infrastructure.web.portal import install as install_portal
+from lime_server.infrastructure.web.portal_export import NO_PORTAL, Export
 from lime_server.modules.accounts.routes import router as account_routes
 from lime_server.modules.audit.routes import router as audit_routes
 from lime_server.modules.binding.routes import router as binding_routes
@@ -51,8 +53,8 @@ _ACCOUNTS_SWEPT_EVERY = 60.0
 """Seconds; sessions and codes that have ended open nothing in any case."""
 
 
-def build(parts: Parts) -> FastAPI:
-    """The application.
+def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
+    """The application, with `portal` as its web pages.
 
     Its background work runs within its lifespan. `app.state.drain()` ends all event streams with
     `goaway`, at once and for good: call it before waiting for connections to close.
@@ -64,7 +66,9 @@ def build(parts: Parts) -> FastAPI:
         bell=parts.bell,
         tally=parts.metrics,
         clock=parts.clock,
-        timing=DeliveryTiming(settings.poll_interval, _seconds(settings.delivery_lease)),
+        timing=DeliveryTiming(
+            settings.poll_interval, _seconds(settings.delivery_lease), settings.streams_per_site
+        ),
     )
     desk = owners_desk(
         parts.registry,
@@ -124,10 +128,10 @@ def build(parts: Parts) -> FastAPI:
     if parts.accounts.mailbox is not None:
         app.include_router(mailbox_route(parts.accounts.mailbox))
     install(app, _edge(parts))
-    describe(app)
+    describe(app, session_cookie=parts.sessions.rules.cookie)
     if settings.docs:
         docs.install(app)
-    no_portal.install(app)
+    install_portal(app, portal, turnstile=settings.captcha == "turnstile")
     app.state.drain = partial(_drain, delivery.drain, desk.monitor.drain)
     return app
 
@@ -192,6 +196,7 @@ def _edge(parts: Parts) -> Edge:
             per_request=settings.rate_per_request,
             trusted_proxies=settings.trusted_proxies,
         ),
+        watchers=settings.operations_networks,
         answers=parts.answers,
         vital=parts.vital,
         helpful=parts.helpful,

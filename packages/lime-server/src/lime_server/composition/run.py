@@ -8,6 +8,7 @@ from lime_server.composition.build import build
 from lime_server.composition.parts import open_parts
 from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.serve import bind, serve
+from lime_server.infrastructure.web.portal_export import PACKAGED, read_export
 from lime_server.settings import Settings
 
 
@@ -30,5 +31,5 @@ async def run(
     sock = sock or bind(settings.host, settings.port)
     with sock:
         async with open_parts(settings, mailbox=mailbox) as parts:
-            app = build(parts)
+            app = build(parts, read_export(PACKAGED))
             await serve(app, sock, settings, drain=app.state.drain, on_ready=on_ready, stop=stop)
