@@ -1,5 +1,6 @@
 # Two doors for a newcomer: `make demo` shows an agent logging in to a site, `make test` proves everything.
 # Both need Python 3.11 or newer, a Rust toolchain (with a C compiler) and make; the rest they make themselves in .venv.
+# With Node.js 20.9 or newer and npm the server has its web portal, and is built without it otherwise.
 
 PYTHON ?= python3
 RUN = .venv/bin/python
@@ -27,3 +28,4 @@ bench: setup
 
 clean:
 	rm -rf .venv .nox build dist target .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf packages/lime-portal/node_modules packages/lime-portal/.next packages/lime-portal/out packages/lime-server/src/lime_server/portal

@@ -21,10 +21,14 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMPS = VENV / "stamps"
 LOCK = ROOT / "requirements" / "dev.txt"
+PORTAL = ROOT / "packages" / "lime-portal"
+EXPORT = ROOT / "packages" / "lime-server" / "src" / "lime_server" / "portal"
 
 LEAST_PYTHON = (3, 11)
 # The edition and the language features that the crates use.
 LEAST_RUST = (1, 88)
+# What the portal's framework asks for.
+LEAST_NODE = (20, 9)
 
 # In order of dependency, so that a half-finished set-up is still consistent.
 CRATES = ("lime-pow", "lime-jwt")
@@ -43,6 +47,7 @@ def main() -> int:
         install_dependencies()
         for crate in CRATES:
             install_wheel(crate, build_crate, rust_sources(crate))
+        make_portal()
         for package in PACKAGES:
             install_wheel(package, build_package, [ROOT / "packages" / package])
     except MissingToolError as missing:
@@ -109,6 +114,58 @@ def install_dependencies() -> None:
     mark_done(stamp, state)
 
 
+def make_portal() -> None:
+    """The owners' pages as static files, where the server's wheel takes them from.
+
+    Without Node the server is built without them, and says so where they would be.
+    """
+    if (lack := missing_node()) is not None:
+        say(f"building without the web portal: {lack}")
+        # Pages of an earlier state could ask the server for what it no longer has.
+        shutil.rmtree(EXPORT, ignore_errors=True)
+        return
+    stamp = STAMPS / "portal"
+    state = digest([PORTAL, ROOT / "tools" / "compress_export.mjs"])
+    if is_done(stamp, state) and EXPORT.is_dir():
+        return
+    install_node_modules()
+    say("building lime-portal")
+    npm("run", "build")
+    out = PORTAL / "out"
+    run("node", ROOT / "tools" / "compress_export.mjs", out)
+    shutil.rmtree(EXPORT, ignore_errors=True)
+    shutil.copytree(out, EXPORT)
+    mark_done(stamp, state)
+
+
+def missing_node() -> str | None:
+    """What has to be installed before the portal can be built; None if it can."""
+    wanted = "install Node.js 20.9 or newer with npm to have it"
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return f"{wanted} (https://nodejs.org)"
+    found = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
+    if tuple(int(part) for part in found.strip().lstrip("v").split(".")[:2]) < LEAST_NODE:
+        return f"{wanted}, this is {found.strip()}"
+    return None
+
+
+def install_node_modules() -> None:
+    """Everything in the portal's lock file, each checked against its hash; none runs a script."""
+    stamp = STAMPS / "node_modules"
+    state = digest([PORTAL / "package.json", PORTAL / "package-lock.json"])
+    if is_done(stamp, state) and (PORTAL / "node_modules").is_dir():
+        return
+    say("installing the portal's dependencies")
+    npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    mark_done(stamp, state)
+
+
+def npm(*arguments: str) -> None:
+    # By its whole name: on Windows it is a script, which only a shell would find.
+    run(shutil.which("npm"), *arguments, cwd=PORTAL)
+
+
 def install_wheel(name: str, build: Callable[[str, Path], None], sources: list[Path]) -> None:
     """Build one of our packages and install the result, never the source tree."""
     stamp = STAMPS / name
@@ -160,13 +217,14 @@ def digest(sources: Iterable[Path]) -> str:
 
 def files(sources: Iterable[Path]) -> Iterator[Path]:
     """Every source file below `sources`, in a fixed order."""
-    left_out = {"__pycache__", "tests", "target", "node_modules"}
+    left_out = {"__pycache__", "tests", "target", "node_modules", ".next", "generated", "out"}
     for source in sources:
         if source.is_file():
             yield source
             continue
         for path in sorted(source.rglob("*")):
-            if path.is_file() and not left_out & set(path.relative_to(ROOT).parts):
+            made = path.name == "next-env.d.ts" or path.suffix == ".tsbuildinfo"
+            if path.is_file() and not made and not left_out & set(path.relative_to(ROOT).parts):
                 yield path
 
 
@@ -186,7 +244,10 @@ def pip(*arguments: object) -> None:
 def run(*command: object, cwd: Path = ROOT) -> None:
     """Run a step; what it prints is shown only when it fails."""
     arguments = [str(part) for part in command]
-    done = subprocess.run(arguments, check=False, cwd=cwd, capture_output=True, text=True)
+    environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1"}
+    done = subprocess.run(
+        arguments, check=False, cwd=cwd, env=environment, capture_output=True, text=True
+    )
     if done.returncode != 0:
         sys.stderr.write(done.stdout + done.stderr)
         done.check_returncode()

@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     write(folder / "agents/index.txt", '0:["agents"]')
     write(folder / "_next/static/chunks/0a[id].js", "self.a=1;" * 200)
     write(folder / "_next/static/chunks/a.css", "main{}")
+    write(folder / "_next/static/lime-portal/_buildManifest.js", "1")
     write(folder / "icon.svg", "<svg/>")
     write(folder / "odd.bin", "?")
     for name in ("index.html", "404.html", "_next/static/chunks/0a[id].js"):

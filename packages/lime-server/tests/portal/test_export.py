@@ -45,6 +45,7 @@ def test_paths_are_those_of_urls_and_pages_end_with_a_slash(export):
         "/odd.bin",
         "/_next/static/chunks/0a[id].js",
         "/_next/static/chunks/a.css",
+        "/_next/static/lime-portal/_buildManifest.js",
     }
     assert b"lost" in export.not_found.body
 
@@ -52,6 +53,11 @@ def test_paths_are_those_of_urls_and_pages_end_with_a_slash(export):
 def test_content_types_are_known_or_say_nothing(export):
     assert export.files["/"].content_type == "text/html; charset=utf-8"
     assert export.files["/odd.bin"].content_type == "application/octet-stream"
+
+
+def test_only_what_is_called_after_its_content_may_be_kept_for_ever(export):
+    kept = {path for path, file in export.files.items() if file.is_immutable}
+    assert kept == {"/_next/static/chunks/0a[id].js", "/_next/static/chunks/a.css"}
 
 
 def test_a_repr_holds_no_file(export):

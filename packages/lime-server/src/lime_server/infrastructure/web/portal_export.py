@@ -25,6 +25,7 @@ _KINDS = {
     ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".map": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     # What the pages fetch of one another when somebody follows a link.
@@ -32,6 +33,8 @@ _KINDS = {
     ".woff2": "font/woff2",
 }
 _UNKNOWN = "application/octet-stream"
+# Not all of `/_next/static`: manifests lie in a folder that is called the same in every build.
+_HASHED_NAMES = ("/_next/static/chunks/", "/_next/static/media/")
 _NOT_FOUND = "/404.html"
 # The exporter's other copies of that page, at addresses that would answer 200.
 _COPIES = frozenset({"/404/", "/_not-found/"})
@@ -72,7 +75,7 @@ class ExportedFile:
     @property
     def is_immutable(self) -> bool:
         """Whether its name changes with its content, so that it may be kept for ever."""
-        return self.path.startswith("/_next/static/")
+        return self.path.startswith(_HASHED_NAMES)
 
     def script_hashes(self) -> tuple[str, ...]:
         """CSP sources for the inline scripts of a page, each once, in order."""
