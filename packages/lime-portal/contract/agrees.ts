@@ -12,9 +12,9 @@ type Agrees<Ours, Theirs> = Same<keyof Ours, keyof Ours & keyof Theirs> extends 
   ? Same<Ours, Named<Theirs, Ours>>
   : false;
 
-function holds<_T extends true>(): void {
-  // The compiler has already said what there is to say.
-}
+type Holds<T extends true> = T;
 
-holds<Agrees<ours.PortalConfig, Schemas["PortalConfig"]>>();
-holds<Agrees<ours.Puzzle, Schemas["Puzzle"]>>();
+export type Checked = [
+  Holds<Agrees<ours.PortalConfig, Schemas["PortalConfig"]>>,
+  Holds<Agrees<ours.Puzzle, Schemas["Puzzle"]>>,
+];

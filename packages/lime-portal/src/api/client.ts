@@ -49,7 +49,7 @@ export async function call<T>(path: string, { method = "GET", body, idempotencyK
   } catch {
     throw new ApiError(0, UNREACHABLE, "No answer came.");
   }
-  return unwrap<T>(response, text);
+  return unwrap(response, text) as T;
 }
 
 /** A part of a path, quoted: an id from elsewhere must not become another path. */
@@ -69,18 +69,18 @@ export function cookie(name: string, jar: string = document.cookie): string | un
   return undefined;
 }
 
-function unwrap<T>(response: Response, text: string): T {
+function unwrap(response: Response, text: string): unknown {
   const answer = parse(text);
-  if (response.ok && answer?.["ok"] === true) {
-    return answer["data"] as T;
+  if (response.ok && answer?.ok === true) {
+    return answer.data;
   }
   const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const error = record(answer?.["error"]);
+  const error = record(answer?.error);
   throw new ApiError(
     response.status,
-    typeof error?.["code"] === "string" ? error["code"] : "UNREADABLE",
-    typeof error?.["message"] === "string" ? error["message"] : "The answer could not be read.",
-    record(error?.["detail"]),
+    typeof error?.code === "string" ? error.code : "UNREADABLE",
+    typeof error?.message === "string" ? error.message : "The answer could not be read.",
+    record(error?.detail),
     Number.isNaN(retryAfter) ? undefined : retryAfter,
     response.headers.get("X-Request-Id") ?? undefined,
   );

@@ -8,10 +8,10 @@ export class ApiError extends Error {
     /** UPPER_SNAKE; every one is in the reference of errors. */
     readonly code: string,
     message: string,
-    readonly detail: Readonly<Record<string, unknown>> | undefined = undefined,
+    readonly detail?: Readonly<Record<string, unknown>> | undefined,
     /** Seconds to wait, if the server said so. */
-    readonly retryAfter: number | undefined = undefined,
-    readonly requestId: string | undefined = undefined,
+    readonly retryAfter?: number | undefined,
+    readonly requestId?: string | undefined,
   ) {
     super(message);
     this.name = "ApiError";
@@ -19,7 +19,7 @@ export class ApiError extends Error {
 
   /** The field that the server found wrong, if it named one. */
   get field(): string | undefined {
-    const named = this.detail?.["field"];
+    const named = this.detail?.field;
     return typeof named === "string" ? named : undefined;
   }
 }

@@ -7,7 +7,7 @@
  * of this origin is accepted, as the browser itself understands it.
  */
 export function safeNext(unverified: string | null, origin: string): string {
-  if (unverified === null || !unverified.startsWith("/")) {
+  if (!unverified?.startsWith("/")) {
     return "/";
   }
   let url: URL;
