@@ -36,6 +36,27 @@ TOLERATED_PREFIX = "LIME_TEST_"
 """Variables of the test suite."""
 
 Network = IPv4Network | IPv6Network
+PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8",
+            "::1/128",
+            # RFC 1918
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            # RFC 6598, which clusters of containers use
+            "100.64.0.0/10",
+            # RFC 3927 and RFC 4291: the same link
+            "169.254.0.0/16",
+            "fe80::/10",
+            # RFC 4193
+            "fc00::/7",
+        ),
+    )
+)
+"""Addresses that nobody on the Internet has."""
 
 
 class SettingsError(ValueError):
@@ -71,6 +92,7 @@ def _show_limit(value: Limit | None) -> str:
 RateSetting = Annotated[
     Limit | None, NoDecode, BeforeValidator(_limit), PlainSerializer(_show_limit, return_type=str)
 ]
+NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -97,7 +119,7 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+    trusted_proxies: NetworksSetting = Field(
         (),
         description="Networks, separated by commas, whose `X-Forwarded-For` is believed when a "
         "client's address is counted. Everyone else's is ignored.",
@@ -231,6 +253,13 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds between looks into PostgreSQL for events whose wake-up was lost.",
     )
+    streams_per_site: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        description="Most event streams that one site has open at this server; more are answered "
+        "429. A site needs one per worker process.",
+    )
     sweep_interval: Seconds = Field(
         5, le=3600, description="Seconds between sweeps that expire requests and delete old rows."
     )
@@ -316,6 +345,12 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="How log lines look.")
     access_log: bool = Field(
         default=True, description="Whether every request is logged, with status and duration."
+    )
+    operations_networks: NetworksSetting = Field(
+        PRIVATE_NETWORKS,
+        description="Networks, separated by commas, from which `/metrics` and `/health/ready` can "
+        "be read. To everybody else, and through a proxy that is not in `LIME_TRUSTED_PROXIES`, "
+        "there are no such paths. `/health/live` says nothing and is open.",
     )
     docs: bool = Field(default=True, description="Whether `/docs` and `/openapi.json` are served.")
 
@@ -413,6 +448,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value == ():
         return "none"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
     if isinstance(value, Limit):
         return f"`{_show_limit(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -1,6 +1,6 @@
 """Settings: everything documented, nothing silently ignored, no value in an error."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,18 @@ def test_the_environment_is_enough(environ):
     assert found.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert found.rate_per_token == Limit(2.5, 7)
     assert found.rate_per_address is None
+
+
+def test_who_may_watch_can_be_chosen(environ):
+    inside = [ip_address(one) for one in ("127.0.0.1", "10.9.9.9", "fd00::1", "100.64.0.1")]
+    outside = [ip_address(one) for one in ("192.0.2.1", "8.8.8.8", "2001:db8::1", "172.32.0.1")]
+    networks = load().operations_networks
+    assert all(any(one in network for network in networks) for one in inside)
+    assert not any(one in network for one in outside for network in networks)
+    environ.setenv("LIME_OPERATIONS_NETWORKS", "192.0.2.1")
+    assert load().operations_networks == (ip_network("192.0.2.1"),)
+    environ.setenv("LIME_OPERATIONS_NETWORKS", "")
+    assert load().operations_networks == ()
 
 
 def test_the_command_line_wins_over_the_environment(environ):

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+from ipaddress import ip_network
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.trace import Trace
 from lime_server.logging import configure
-from lime_server.settings import Settings
+from lime_server.settings import PRIVATE_NETWORKS, Settings
 
 JWKS = "/api/v1/core/.well-known/jwks.json"
 
@@ -65,6 +66,7 @@ def make_edge(ring, clock, derived):
             "tokens": derived.tokens,
             "counter": MemoryLimiter(lambda: 0.0),
             "limits": RateLimits(None, None, None),
+            "watchers": PRIVATE_NETWORKS,
             "answers": MemoryAnswers(),
             "vital": {"postgres": Probe()},
         }
@@ -566,6 +568,55 @@ async def test_readiness_tells_weak_from_broken(make_edge, postgres, redis, stat
         "status": word,
         "engines": {"postgres": state[postgres], "redis": state[redis]},
     }
+
+
+WATCHED = ("/health/ready", "/metrics")
+PROXY = ip_network("10.0.0.7")
+
+
+@pytest.mark.parametrize("path", WATCHED)
+@pytest.mark.parametrize(
+    ("client", "headers"),
+    [
+        (("127.0.0.1", 1), {}),
+        (("::1", 1), {}),
+        (("::ffff:10.1.2.3", 1), {}),
+        (("10.0.0.7", 1), {}),
+        (("10.0.0.7", 1), {"X-Forwarded-For": "192.168.1.1"}),
+        # What the client itself wrote, left of what the proxy did, says nothing.
+        (("10.0.0.7", 1), {"X-Forwarded-For": "192.0.2.9, 192.168.1.1"}),
+        # A Unix socket.
+        (None, {}),
+    ],
+)
+async def test_those_who_watch_over_us_are_let_in(make_edge, path, client, headers):
+    edge = make_edge(limits=RateLimits(None, None, None, trusted_proxies=[PROXY]))
+    async with http(application(edge), client=client) as caller:
+        assert (await caller.get(path, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("path", WATCHED)
+@pytest.mark.parametrize(
+    ("client", "headers"),
+    [
+        (("192.0.2.9", 1), {}),
+        (("2001:db8::1", 1), {}),
+        (("192.0.2.9", 1), {"X-Forwarded-For": "127.0.0.1"}),
+        (("10.0.0.7", 1), {"X-Forwarded-For": "192.0.2.9"}),
+        (("10.0.0.7", 1), {"X-Forwarded-For": "127.0.0.1, 192.0.2.9"}),
+        # A proxy that nobody told us of: whose request it brings, nobody knows.
+        (("10.0.0.8", 1), {"X-Forwarded-For": "10.1.1.1"}),
+        (("127.0.0.1", 1), {"Forwarded": "for=10.1.1.1"}),
+        (None, {"X-Forwarded-For": "10.1.1.1"}),
+    ],
+)
+async def test_to_everybody_else_there_is_nothing_to_watch(make_edge, path, client, headers):
+    edge = make_edge(limits=RateLimits(None, None, None, trusted_proxies=[PROXY]))
+    async with http(application(edge), client=client) as caller:
+        hidden = await caller.get(path, headers=headers)
+        unknown = await caller.get("/no/such/path", headers=headers)
+        assert (hidden.status_code, hidden.json()) == (404, unknown.json())
+        assert (await caller.get("/health/live", headers=headers)).status_code == 200
 
 
 async def test_metrics_hold_patterns_and_never_what_a_caller_chose(client, edge):

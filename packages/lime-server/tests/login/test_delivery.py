@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from lime_server.core.errors import Unavailable
-from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
+from lime_server.core.errors import RateLimited, Unavailable
+from lime_server.modules.site_login.delivery import ROOM_AGAIN_AFTER, Delivery, DeliveryTiming
 from lime_server.modules.site_login.seat import BATCH, Ending
 
 
@@ -102,6 +102,39 @@ async def test_a_suspended_site_loses_its_streams_at_the_next_poll(world, whose)
         await world.delivery.poll()
         assert suspended.ending is Ending.SUSPENDED
         assert fine.ending is None
+
+
+async def test_a_stream_ends_when_the_token_that_opened_it_does(world):
+    old = world.sites._tokens.hash(world.site_token.text)
+    site_id = world.site.site_id
+    other = world.sites._tokens.hash(world.other_token.text)
+    with (
+        world.delivery.seat(site_id, None, b"was rotated away") as rotated,
+        world.delivery.seat(site_id, "worker", old) as fine,
+        world.delivery.seat(world.other_site.site_id, None, other) as strangers,
+    ):
+        assert rotated.ending is None
+        await world.delivery.poll()
+        assert rotated.ending is Ending.LOCKED_OUT
+        assert (fine.ending, strangers.ending) == (None, None)
+        assert "rotated away" not in repr(rotated)
+
+
+async def test_a_site_has_only_so_many_streams(small_world, help_):
+    world = small_world
+    world.delivery._timing = DeliveryTiming(60, help_.LEASE, streams_per_site=2)
+    site_id = world.site.site_id
+    with world.delivery.seat(site_id, "a"):
+        with world.delivery.seat(site_id, None):
+            with pytest.raises(RateLimited) as caught, world.delivery.seat(site_id, "b"):
+                pass
+            assert caught.value.retry_after == ROOM_AGAIN_AFTER
+            # Another site's is another matter.
+            with world.delivery.seat(world.other_site.site_id, None):
+                assert world.tally.open_streams == 3
+        with world.delivery.seat(site_id, "b") as seat:
+            assert seat.ending is None
+    assert world.tally.open_streams == 0
 
 
 async def test_a_poll_with_nobody_connected_asks_nothing(small_world, help_):

@@ -55,6 +55,20 @@ async def test_the_standing_of_the_owner_comes_with_the_agent(world):
     assert agent.owner_suspended
 
 
+async def test_tokens_that_no_longer_work_are_named(world):
+    now, hash_ = world.clock.now(), world.sites._tokens.hash
+    good, unknown = hash_(world.site_token.text), hash_("st_unknown")
+    agents = hash_(world.agent_token.text)
+    assert await world.backend.sites.spent({good, unknown, agents}, now) == {unknown, agents}
+    assert await world.backend.sites.spent(set(), now) == set()
+
+
+async def test_what_admits_a_site_does_not_show(world):
+    admission = await world.sites.admit(world.site_token.text)
+    assert admission.site == world.site
+    assert repr(admission.token_hash) not in repr(admission)
+
+
 async def test_suspended_and_vanished_sites_are_named(world):
     ids = [world.site.site_id, world.other_site.site_id, NOBODY]
     assert await world.backend.sites.suspended(ids) == {NOBODY}

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from lime_server.core.errors import Unavailable
+from lime_server.core.errors import RateLimited, Unavailable
+from lime_server.foundation.sites import Admission
 from lime_server.modules.site_login import wire
+from lime_server.modules.site_login.delivery import DeliveryTiming
 from lime_server.modules.site_login.model import State
 from lime_server.modules.site_login.response import EventStreamResponse
 from lime_server.modules.site_login.seat import BATCH, Ending
@@ -196,6 +198,15 @@ async def test_a_suspended_site_is_told_why_its_stream_ends(delivering):
         assert (event_id, data["type"], data["code"]) == (None, "error", "SITE_SUSPENDED")
 
 
+async def test_a_stream_says_that_its_token_ended_it(world):
+    parts = StreamParts(world.delivery, world.passports, SLOW)
+    with world.delivery.seat(world.site.site_id, None, b"was rotated away") as seat:
+        await world.delivery.poll()
+        frames = [parsed(frame) async for frame in EventStream(seat, parts).frames()]
+    ((event_id, data),) = frames
+    assert (event_id, data["type"], data["code"]) == (None, "error", "SITE_TOKEN_INVALID")
+
+
 # What changes while an event waits for a slow reader
 
 
@@ -343,7 +354,27 @@ class Client:
 
 def response(world, timing, consumer=None):
     parts = StreamParts(world.delivery, world.passports, timing)
-    return EventStreamResponse(parts, world.site.site_id, consumer)
+    admission = Admission(world.site, world.sites._tokens.hash(world.site_token.text))
+    return EventStreamResponse(parts, admission, consumer)
+
+
+async def test_one_stream_too_many_is_refused_before_anything_is_sent(small_world, help_):
+    small_world.delivery._timing = DeliveryTiming(60, help_.LEASE, streams_per_site=0)
+    client = Client()
+    with pytest.raises(RateLimited):
+        await response(small_world, SHORT)({}, client.receive, client.send)
+    assert client.sent.empty()
+
+
+async def test_a_response_ends_when_its_token_does(small_world):
+    client = Client()
+    work = asyncio.ensure_future(response(small_world, SLOW)({}, client.receive, client.send))
+    await client.sent.get()
+    small_world.backend.owners._identities.site_tokens.clear()
+    await small_world.delivery.poll()
+    await work
+    said = parsed(client.sent.get_nowait()["body"])
+    assert said[1]["code"] == "SITE_TOKEN_INVALID"
 
 
 async def test_a_response_says_what_it_is_and_ends_properly(small_world):

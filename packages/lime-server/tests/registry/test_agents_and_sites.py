@@ -188,6 +188,16 @@ async def test_both_tokens_work_during_the_overlap_and_the_new_one_after_it(worl
     assert await world.log() == [f"{kind}.token.rotated"]
 
 
+async def test_what_an_old_token_opened_is_known_to_end_with_its_overlap(world):
+    token_hash = (await world.sites.admit(world.site_token.text)).token_hash
+    await world.owned_sites.rotate(world.ada, world.site.site_id, timedelta(seconds=60))
+    spent, now = world.sites._store.spent, world.clock.now()
+    assert await spent({token_hash}, now + timedelta(seconds=59)) == set()
+    assert await spent({token_hash}, now + timedelta(seconds=60)) == {token_hash}
+    await world.owned_sites.delete(world.ada, world.site.site_id)
+    assert await spent({token_hash}, now) == {token_hash}
+
+
 @both
 async def test_a_rotation_never_lets_an_old_token_work_longer(world, kind):
     service, ident, _, _, _ = owned(world, kind)

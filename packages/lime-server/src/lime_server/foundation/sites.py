@@ -1,7 +1,7 @@
 """Sites: backends that accept agents, and how one proves to be itself to us."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +42,14 @@ class Site:
     """To the minute."""
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A site that has proved to be itself, and with which token: that one may end before it."""
+
+    site: Site
+    token_hash: bytes = field(repr=False)
+
+
 class SiteStore(Protocol):
     """Where sites are kept."""
 
@@ -69,6 +77,10 @@ class SiteStore(Protocol):
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
         """Those of `site_ids` that are suspended, or no longer there."""
+        ...
+
+    async def spent(self, token_hashes: Collection[bytes], now: datetime) -> set[bytes]:
+        """Those of these tokens, by hash, that let no site in at `now` (any more)."""
         ...
 
 
@@ -132,6 +144,10 @@ class Sites:
 
     async def authenticate(self, unverified_token: str | None) -> Site:
         """The site that holds this token, in good standing (table of protocol section 2)."""
+        return (await self.admit(unverified_token)).site
+
+    async def admit(self, unverified_token: str | None) -> Admission:
+        """The same, for what outlives a request and must end when the token does."""
         # 1. Is there a token at all?
         if not unverified_token:
             raise SiteTokenMissing
@@ -151,4 +167,4 @@ class Sites:
         if site.suspended:
             raise SiteSuspended
         self._note_use(token_hash)
-        return site
+        return Admission(site, token_hash)

@@ -25,7 +25,7 @@ from lime_server.core.errors import (
     Unavailable,
 )
 from lime_server.foundation.sessions import Session, Sessions
-from lime_server.foundation.sites import Site, Sites
+from lime_server.foundation.sites import Admission, Site, Sites
 from lime_server.modules import http
 
 AGENT_FAILURES = (
@@ -72,6 +72,17 @@ def site_of(sites: Sites) -> Callable[..., Awaitable[Site]]:
         return await sites.authenticate(unverified_token)
 
     return current_site
+
+
+def admission_of(sites: Sites) -> Callable[..., Awaitable[Admission]]:
+    """The same, with the token's hash: for what stays open, and must end when the token does."""
+
+    async def current_admission(
+        unverified_token: Annotated[str | None, Depends(http.site_token)],
+    ) -> Admission:
+        return await sites.admit(unverified_token)
+
+    return current_admission
 
 
 def session_of(

@@ -142,3 +142,12 @@ class MemorySites:
         """Those of `site_ids` that are suspended, or no longer there."""
         sites = ((site_id, self._identities.site(site_id)) for site_id in site_ids)
         return {site_id for site_id, site in sites if site is None or site.suspended}
+
+    async def spent(self, token_hashes: Collection[bytes], now: datetime) -> set[bytes]:
+        """Those of these tokens, by hash, that let no site in at `now` (any more)."""
+        known = self._identities.site_tokens
+        return {
+            token_hash
+            for token_hash in token_hashes
+            if token_hash not in known or not known[token_hash].held.works_at(now)
+        }

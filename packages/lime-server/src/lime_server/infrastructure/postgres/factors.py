@@ -206,7 +206,7 @@ class PostgresOutbox:
         except ValueError as error:
             # Only the kind of it: what could be opened must not be in the log.
             kind = type(error).__name__
-            log.error("mail %s cannot be read and is given up: %s", row["mail_id"], kind)  # noqa: TRY400 - no traceback, for the same reason
+            log.error("mail %s cannot be read and is given up: %s", row["mail_id"], kind)
         await self._database.execute(
             "UPDATE foundation.mail_outbox SET due_at = expires_at WHERE mail_id = $1",
             row["mail_id"],

@@ -50,6 +50,10 @@ _SITES_IN_GOOD_STANDING = f"""
     SELECT s.site_id FROM {SITE_TABLES}
     WHERE s.site_id = ANY ($1::uuid[]) AND NOT s.suspended AND NOT so.suspended AND s.active
 """  # noqa: S608 - constants
+_TOKENS_THAT_WORK = """
+    SELECT token_hash FROM foundation.site_tokens
+    WHERE token_hash = ANY ($1::bytea[]) AND (expires_at IS NULL OR expires_at > $2)
+"""
 
 # One statement each: a holder without a token, or the reverse, cannot exist.
 _ADD_AGENT = """
@@ -185,6 +189,11 @@ class PostgresSites:
         """Those of `site_ids` that are suspended, or no longer there."""
         rows = await self._database.fetch(_SITES_IN_GOOD_STANDING, list(site_ids))
         return set(site_ids) - {row["site_id"] for row in rows}
+
+    async def spent(self, token_hashes: Collection[bytes], now: datetime) -> set[bytes]:
+        """Those of these tokens, by hash, that let no site in at `now` (any more)."""
+        rows = await self._database.fetch(_TOKENS_THAT_WORK, list(token_hashes), now)
+        return set(token_hashes) - {row["token_hash"] for row in rows}
 
 
 def agent_of(row: asyncpg.Record) -> Agent:

@@ -48,6 +48,27 @@ def whole_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
     return address
 
 
+def is_certainly_within(
+    scope: Scope, networks: Sequence[Network], trusted: Sequence[Network]
+) -> bool:
+    """Whether the client is in one of `networks`; over a Unix socket, it is on this machine.
+
+    False for what was forwarded by somebody who is not in `trusted`: whose request that is, nobody
+    knows.
+    """
+    peer = scope.get("client")
+    sender = _parse(peer[0]) if peer else None
+    believed = sender is not None and any(sender in network for network in trusted)
+    if _forwarded(scope) and not believed:
+        return False
+    address = whole_address(scope, trusted)
+    return address is None or any(address in network for network in networks)
+
+
+def _forwarded(scope: Scope) -> bool:
+    return any(name in {b"x-forwarded-for", b"forwarded"} for name, _ in scope["headers"])
+
+
 def login_request_id(scope: Scope) -> str | None:
     """The login request that the path names, if it names one.
 

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,8 +14,9 @@ from lime_server.core.keyring import KeyRing
 from lime_server.core.ports import Probe, TokenHash
 from lime_server.infrastructure.web import errors
 from lime_server.infrastructure.web.body import Bodies
+from lime_server.infrastructure.web.clients import Network
 from lime_server.infrastructure.web.errors import Errors
-from lime_server.infrastructure.web.health import health_routes, metrics_route
+from lime_server.infrastructure.web.health import health_routes, metrics_route, watchers_only
 from lime_server.infrastructure.web.idempotency import AnswerStore, Idempotency
 from lime_server.infrastructure.web.jwks import jwks_route
 from lime_server.infrastructure.web.limits import Counter, Limits, RateLimits
@@ -32,6 +33,8 @@ class Edge:
     tokens: TokenHash
     counter: Counter
     limits: RateLimits
+    watchers: Sequence[Network]
+    """From where metrics and readiness can be read."""
     answers: AnswerStore
     vital: Mapping[str, Probe]
     """Engines without which nothing works."""
@@ -54,8 +57,9 @@ class Edge:
 
 def install(app: FastAPI, edge: Edge) -> None:
     """Put the edge on `app`."""
-    app.include_router(health_routes(edge.vital, edge.helpful))
-    app.include_router(metrics_route(edge.metrics))
+    watching = watchers_only(edge.watchers, edge.limits.trusted_proxies)
+    app.include_router(health_routes(edge.vital, edge.helpful, watching))
+    app.include_router(metrics_route(edge.metrics, watching))
     app.include_router(jwks_route(edge.ring))
     errors.install(app)
     # Starlette wraps in the order of adding: the last one added is the outermost. Read upwards:

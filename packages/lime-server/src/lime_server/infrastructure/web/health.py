@@ -1,19 +1,37 @@
 """Is the server alive, and can it work?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import JSONResponse, Response
 
 from lime_server.core.ports import Probe
+from lime_server.infrastructure.web.clients import Network, is_certainly_within
 from lime_server.infrastructure.web.metrics import Metrics
 
+Watching = Callable[[Request], None]
 
-def health_routes(vital: Mapping[str, Probe], helpful: Mapping[str, Probe]) -> APIRouter:
+
+def watchers_only(networks: Sequence[Network], trusted: Sequence[Network]) -> Watching:
+    """A dependency that answers 404, as for any unknown path, unless the client is in `networks`.
+
+    How busy a server is, and which of its engines is down, helps whoever attacks it.
+    """
+
+    def watching(request: Request) -> None:
+        if not is_certainly_within(request.scope, networks, trusted):
+            raise HTTPException(404)
+
+    return watching
+
+
+def health_routes(
+    vital: Mapping[str, Probe], helpful: Mapping[str, Probe], watching: Watching
+) -> APIRouter:
     """`/health/live` and `/health/ready`.
 
     Without one of `vital` (PostgreSQL) nothing works; without one of `helpful` (Redis) everything
-    does, but slower.
+    does, but slower. Which it is is told to those whom `watching` lets through.
     """
     routes = APIRouter(prefix="/health", include_in_schema=False)
 
@@ -24,7 +42,7 @@ def health_routes(vital: Mapping[str, Probe], helpful: Mapping[str, Probe]) -> A
         """
         return JSONResponse({"status": "ok"})
 
-    @routes.api_route("/ready", methods=["GET", "HEAD"])
+    @routes.api_route("/ready", methods=["GET", "HEAD"], dependencies=[Depends(watching)])
     async def ready() -> Response:
         """200 `ok`, 200 `degraded` or 503 `unavailable`, with the state of each engine."""
         broken = [name for name, probe in vital.items() if not await probe.ready()]
@@ -38,11 +56,11 @@ def health_routes(vital: Mapping[str, Probe], helpful: Mapping[str, Probe]) -> A
     return routes
 
 
-def metrics_route(metrics: Metrics) -> APIRouter:
-    """`/metrics`, for Prometheus."""
+def metrics_route(metrics: Metrics, watching: Watching) -> APIRouter:
+    """`/metrics`, for Prometheus, and for those whom `watching` lets through."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", dependencies=[Depends(watching)])
     async def read() -> Response:
         """Every figure, as text."""
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from logging import getLogger
 
 from lime_server.core.clock import Clock
-from lime_server.core.errors import Unavailable
+from lime_server.core.errors import RateLimited, Unavailable
 from lime_server.core.ids import parse_id
 from lime_server.core.ports import Wakeup
 from lime_server.foundation.streams import LiveStream
@@ -32,6 +32,11 @@ WINDOW = 2048
 """Events of one site that one look reads for streams without consumer: what such a stream can be
 given between two heartbeats. A site's backlog may be far larger, and must not hold up the others.
 """
+STREAMS_PER_SITE = 64
+"""A site has one stream per worker process, and a large backend some dozens of those. Without a
+limit, one site could take all connections of the server."""
+ROOM_AGAIN_AFTER = 5
+"""Seconds after which a site with too many streams may find room: as soon as one of them ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class DeliveryTiming:
 
     poll_interval: float
     lease: timedelta
+    streams_per_site: int = STREAMS_PER_SITE
+    """Not a time, but chosen in the same place: most streams of one site in this process."""
 
 
 class Delivery:
@@ -74,9 +81,20 @@ class Delivery:
     # What streams and waiters use
 
     @contextmanager
-    def seat(self, site_id: str, consumer: str | None) -> Iterator[Seat]:
-        """A place for one stream of this site; with `consumer` it shares the work with others."""
-        seat = Seat(site_id, consumer, since=self._clock.now())
+    def seat(
+        self, site_id: str, consumer: str | None, token_hash: bytes | None = None
+    ) -> Iterator[Seat]:
+        """A place for one stream of this site; with `consumer` it shares the work with others.
+
+        It ends when the token with this hash no longer works. Raises RateLimited when the site has
+        as many streams as it may.
+        """
+        if len(self._seats.get(site_id, ())) >= self._timing.streams_per_site:
+            raise RateLimited(
+                f"This site has {self._timing.streams_per_site} event streams open already.",
+                retry_after=ROOM_AGAIN_AFTER,
+            )
+        seat = Seat(site_id, consumer, self._clock.now(), token_hash)
         if self._draining:
             seat.end(Ending.GOAWAY)
         self._seats.setdefault(site_id, []).append(seat)
@@ -217,6 +235,11 @@ class Delivery:
         for site_id in await self._standing.suspended(set(self._seats)) if self._seats else ():
             for seat in self._seats.get(site_id, ()):
                 seat.end(Ending.SUSPENDED)
+        tokens = {seat.token_hash for seat in self._all_seats() if seat.token_hash is not None}
+        spent = await self._standing.spent(tokens, now) if tokens else set()
+        for seat in self._all_seats():
+            if seat.token_hash in spent:
+                seat.end(Ending.LOCKED_OUT)
         if self._waiters:
             for request_id in await self._events.decided(set(self._waiters)):
                 _set_all(self._waiters.get(request_id, ()))

@@ -97,10 +97,14 @@ class EventStore(Protocol):
 
 
 class SiteStanding(Protocol):
-    """Says which sites may no longer be served."""
+    """Says which sites may no longer be served, and which of their tokens no longer work."""
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
         """Those of `site_ids` that are suspended, or no longer there."""
+        ...
+
+    async def spent(self, token_hashes: Collection[bytes], now: datetime) -> set[bytes]:
+        """Those of these tokens, by hash, that let no site in at `now` (any more)."""
         ...
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from lime_server.foundation.sites import Admission
 from lime_server.modules import sse
 from lime_server.modules.site_login.seat import Ending
 from lime_server.modules.site_login.stream import EventStream, StreamParts
@@ -15,17 +16,21 @@ class EventStreamResponse(Response):
 
     media_type = sse.MEDIA_TYPE
 
-    def __init__(self, parts: StreamParts, site_id: str, consumer: str | None) -> None:
-        """A stream for a site that has proved to be itself."""
+    def __init__(self, parts: StreamParts, admission: Admission, consumer: str | None) -> None:
+        """A stream for a site that has proved to be itself, for as long as its token works."""
         super().__init__(headers=sse.HEADERS)
         del self.headers["content-length"]
         self._parts = parts
-        self._site_id = site_id
+        self._admission = admission
         self._consumer = consumer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until the stream ends, the client goes away, or it reads too slowly."""
-        with self._parts.delivery.seat(self._site_id, self._consumer) as seat:
+        """Send frames until the stream ends, the client goes away, or it reads too slowly.
+
+        Raises RateLimited, before anything was sent, when the site has too many streams.
+        """
+        site_id, token_hash = self._admission.site.site_id, self._admission.token_hash
+        with self._parts.delivery.seat(site_id, self._consumer, token_hash) as seat:
             await sse.send_frames(
                 scope,
                 receive,

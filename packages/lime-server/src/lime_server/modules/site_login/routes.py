@@ -14,7 +14,7 @@ from lime_server.core.errors import (
     SiteLoginRequestNotFound,
     Unavailable,
 )
-from lime_server.foundation.sites import Site, Sites
+from lime_server.foundation.sites import Admission, Site, Sites
 from lime_server.modules import credentials, http
 from lime_server.modules.site_login import wire
 from lime_server.modules.site_login.passports import Passports
@@ -160,6 +160,7 @@ def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
 
 def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
     current_site = credentials.site_of(parts.sites)
+    admitted = credentials.admission_of(parts.sites)
 
     @api.get(
         "/modules/agent-login/events",
@@ -169,10 +170,10 @@ def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
         responses=_STREAM_DOC | http.fails_with(InvalidInput, *credentials.SITE_FAILURES),
     )
     async def events(
-        site: Annotated[Site, Depends(current_site)], consumer: Consumer = None
+        admission: Annotated[Admission, Depends(admitted)], consumer: Consumer = None
     ) -> Response:
         """Step 5: the passport comes to the site, on a stream of server-sent events."""
-        return EventStreamResponse(parts.streams, site.site_id, consumer)
+        return EventStreamResponse(parts.streams, admission, consumer)
 
     @api.post(
         "/modules/agent-login/events/ack",

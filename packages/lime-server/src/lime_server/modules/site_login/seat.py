@@ -20,6 +20,7 @@ class Ending(Enum):
     GONE = "the client went away"
     GOAWAY = "the server is about to stop"
     SUSPENDED = "the site was suspended"
+    LOCKED_OUT = "the token that opened it no longer works"
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +32,8 @@ class Seat:
     """Who leases events; None for a stream that sees every event and never acknowledges."""
     since: datetime
     """When the stream began."""
+    token_hash: bytes | None = field(default=None, repr=False)
+    """Of the token that opened it; None for one that no token opened."""
     resuming: bool = True
     """Whether nothing has been read for it yet."""
     more: bool = False

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from logging import getLogger
 
-from lime_server.core.errors import SiteSuspended, Unavailable
+from lime_server.core.errors import SiteSuspended, SiteTokenInvalid, Unavailable
 from lime_server.modules.site_login import wire
 from lime_server.modules.site_login.delivery import Delivery
 from lime_server.modules.site_login.model import DueEvent, EventKind
@@ -139,4 +139,5 @@ class EventStream:
 _LAST_WORDS = {
     Ending.GOAWAY: wire.GOAWAY,
     Ending.SUSPENDED: wire.error_frame(SiteSuspended.code, SiteSuspended.default_message),
+    Ending.LOCKED_OUT: wire.error_frame(SiteTokenInvalid.code, SiteTokenInvalid.default_message),
 }
