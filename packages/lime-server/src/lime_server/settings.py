@@ -8,9 +8,9 @@ setting that is silently ignored is worse than a server that does not start.
 import os
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,6 +36,15 @@ TOLERATED_PREFIX = "LIME_TEST_"
 """Variables of the test suite."""
 
 Network = IPv4Network | IPv6Network
+
+
+class NameServer(NamedTuple):
+    """Where a name server listens."""
+
+    address: str
+    port: int = 53
+
+
 PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
     map(
         ip_network,
@@ -85,6 +94,26 @@ def _networks(value: object) -> object:
         raise ValueError("write networks such as 10.0.0.0/8, separated by commas") from None
 
 
+def _name_servers(value: object) -> object:
+    """Read `address`, `address:port` or `[address]:port`, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(_name_server(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("write addresses such as 10.0.0.2 or [fd00::2]:5353") from None
+
+
+def _name_server(text: str) -> NameServer:
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?", text)
+    plain = re.fullmatch(r"([0-9.]+):([0-9]{1,5})", text)
+    match = bracketed or plain
+    host, port = (match[1], int(match[2] or 53)) if match else (text, 53)
+    if not 1 <= port <= 65535:
+        raise ValueError("not a port")
+    return NameServer(str(ip_address(host)), port)
+
+
 def _show_limit(value: Limit | None) -> str:
     return "off" if value is None else f"{value.rate:g}:{value.burst}"
 
@@ -123,6 +152,14 @@ class Settings(BaseSettings):
         (),
         description="Networks, separated by commas, whose `X-Forwarded-For` is believed when a "
         "client's address is counted. Everyone else's is ignored.",
+    )
+    dns_servers: Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)] = (
+        Field(
+            (),
+            description="Name servers, `10.0.0.2` or `[fd00::2]:5353`, separated by commas, that are "
+            "asked when a domain is to be proved; by default those that the machine is configured "
+            "with. One that validates DNSSEC is best.",
+        )
     )
 
     # Engines

@@ -7,7 +7,7 @@ import pytest
 
 from lime_server import settings
 from lime_server.core.ports import Limit
-from lime_server.settings import Settings, SettingsError, load, settings_reference
+from lime_server.settings import NameServer, Settings, SettingsError, load, settings_reference
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference" / "settings.md"
 NEEDED = {
@@ -53,6 +53,22 @@ def test_who_may_watch_can_be_chosen(environ):
     assert load().operations_networks == (ip_network("192.0.2.1"),)
     environ.setenv("LIME_OPERATIONS_NETWORKS", "")
     assert load().operations_networks == ()
+
+
+def test_name_servers_can_be_chosen(environ):
+    assert load().dns_servers == ()
+    environ.setenv("LIME_DNS_SERVERS", "10.0.0.2, 10.0.0.3:5353, fd00::2, [fd00::3]:54,[fd00::4]")
+    assert load().dns_servers == (
+        ("10.0.0.2", 53), ("10.0.0.3", 5353), ("fd00::2", 53), ("fd00::3", 54), ("fd00::4", 53),
+    )  # fmt: skip
+    assert load(dns_servers=(NameServer("::1"),)).dns_servers == (("::1", 53),)
+
+
+@pytest.mark.parametrize("text", ["resolver.example", "10.0.0.2:0", "10.0.0.2:65536", "[::1", "1"])
+def test_a_name_server_is_an_address(environ, text):
+    environ.setenv("LIME_DNS_SERVERS", text)
+    with pytest.raises(SettingsError, match="LIME_DNS_SERVERS: write addresses"):
+        load()
 
 
 def test_the_command_line_wins_over_the_environment(environ):

@@ -11,7 +11,7 @@ import pytest
 from dns.asyncresolver import Resolver
 from dns.resolver import NoResolverConfiguration
 
-from lime_server.infrastructure.dns import Dns, DnsError
+from lime_server.infrastructure.dns import Dns, DnsError, resolvers
 
 ZONE = {
     ("_lime.shop.example.", "TXT"): ['"lime-site-" "verification=abc"', '"v=spf1 -all"'],
@@ -82,6 +82,20 @@ async def test_a_name_without_address_is_said_to_be_that():
     async with name_server() as names:
         with pytest.raises(DnsError, match="has no address"):
             await names.addresses("none.example")
+
+
+async def test_the_name_servers_that_were_chosen_are_asked():
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(NameServer, local_addr=("127.0.0.1", 0))
+    try:
+        names = Dns(resolvers([("127.0.0.1", transport.get_extra_info("sockname")[1])]))
+        assert await names.addresses("old.example") == [ip_address("10.0.0.1")]
+    finally:
+        transport.close()
+
+
+def test_without_a_choice_the_machines_own_are_asked():
+    assert resolvers(()) is Resolver
 
 
 async def test_a_machine_without_resolver_finds_nothing():

@@ -136,7 +136,13 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             rules=key_rules,
         )
         await ring.open()
-        holders = open_registry(database, secrets, limiter=messaging.counter, clock=clock)
+        holders = open_registry(
+            database,
+            secrets,
+            limiter=messaging.counter,
+            clock=clock,
+            dns_servers=settings.dns_servers,
+        )
         owners = Owners(PostgresOwners(database), clock)
         trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
         accounts = await stack.enter_async_context(

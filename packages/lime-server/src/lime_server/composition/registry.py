@@ -1,6 +1,6 @@
 """What owners do with agents and sites: its parts, and its routes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from lime_server.foundation.audit import Audit
 from lime_server.foundation.sessions import Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Secrets
-from lime_server.infrastructure.dns import Dns
+from lime_server.infrastructure.dns import Dns, resolvers
 from lime_server.infrastructure.fetcher import Fetcher
 from lime_server.infrastructure.postgres.history import PostgresHistory
 from lime_server.infrastructure.postgres.identities import PostgresAgents, PostgresSites
@@ -72,13 +72,18 @@ class Holders:
 
 
 def open_registry(
-    database: Database, secrets: Secrets, *, limiter: RateLimiter, clock: Clock
+    database: Database,
+    secrets: Secrets,
+    *,
+    limiter: RateLimiter,
+    clock: Clock,
+    dns_servers: Iterable[tuple[str, int]] = (),
 ) -> Holders:
-    """Agents and sites in PostgreSQL."""
+    """Agents and sites in PostgreSQL. Domains are looked up at `dns_servers`, if there are any."""
     agent_tokens = PostgresHeldTokens(database, TokenKind.AGENT)
     site_tokens = PostgresHeldTokens(database, TokenKind.SITE)
     agent_use, site_use = TokenUse(agent_tokens, clock), TokenUse(site_tokens, clock)
-    hasher, dns = secrets.tokens, Dns()
+    hasher, dns = secrets.tokens, Dns(resolvers(dns_servers))
     return Holders(
         agents=Agents(PostgresAgents(database), hasher, clock, note_use=agent_use.note),
         sites=Sites(PostgresSites(database), hasher, clock, note_use=site_use.note),

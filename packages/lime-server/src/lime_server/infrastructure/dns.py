@@ -1,13 +1,14 @@
 """Questions to the domain name system."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
 import dns.exception
 import dns.rdatatype
 from dns.asyncresolver import Resolver
+from dns.nameserver import Do53Nameserver
 
 from lime_server.infrastructure.addresses import Address
 
@@ -21,8 +22,23 @@ class DnsError(Exception):
     """There is no such name, or nobody could say; the message is fit for a stranger."""
 
 
+def resolvers(servers: Iterable[tuple[str, int]]) -> Callable[[], Resolver]:
+    """What makes resolvers that ask `servers`, each an IP address and a port.
+
+    Without any, the ones that the machine is configured with.
+    """
+    chosen = [Do53Nameserver(address, port) for address, port in servers]
+
+    def make() -> Resolver:
+        made = Resolver(configure=False)
+        made.nameservers = chosen
+        return made
+
+    return make if chosen else Resolver
+
+
 class Dns:
-    """Asks the resolver that the machine is configured with."""
+    """Asks name servers; they may be lying, so what they say about addresses is not trusted."""
 
     def __init__(self, make_resolver: Callable[[], Resolver] = Resolver) -> None:
         """`make_resolver` is called for each question: the machine's configuration may change."""
