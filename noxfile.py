@@ -9,6 +9,7 @@ was built, once.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SOURCES = (
     "packages/lime-server/src",
     "packages/lime-sites-sdk/src",
 )
+NODE_MODULES = ROOT / "packages" / "lime-portal" / "node_modules"
 UNIT_TESTS = ("crates", "packages", "tests/tools")
 # Two: the smallest machine that CI must fit on.
 WORKERS = os.environ.get("LIME_TEST_WORKERS", "2")
@@ -43,6 +45,7 @@ nox.options.sessions = [
     "tests",
     "contract",
     "attacks",
+    "portal",
     "wild-clients",
     "debian-engines",
     "examples",
@@ -83,7 +86,7 @@ def rooms(session: nox.Session) -> None:
 
 @nox.session
 def licences(session: nox.Session) -> None:
-    """Every crate and every Python dependency has a licence that MIT software may use."""
+    """Every dependency, in Rust, Python or the pages, has a licence that MIT software may use."""
     session.run("python", "tools/licences.py")
 
 
@@ -117,6 +120,20 @@ def contract(session: nox.Session) -> None:
 def attacks(session: nox.Session) -> None:
     """What somebody could try against owners and what is theirs, against a real server."""
     session.run("pytest", "tests/attacks", *session.posargs)
+
+
+@nox.session
+def portal(session: nox.Session) -> None:
+    """The portal's own checks, and that it knows the API as the server describes it."""
+    if not shutil.which("npm") or not NODE_MODULES.is_dir():
+        reason = "`make setup` found no Node.js 20.9 or newer with npm, so there is no portal"
+        session.error(reason) if os.environ.get("CI") else session.skip(reason)
+    document = ROOT / "build" / "openapi.json"
+    session.run("python", "-m", "tools.openapi", str(document))
+    with session.chdir("packages/lime-portal"):
+        for script in ("lint", "typecheck", "test"):
+            session.run("npm", "run", script, external=True)
+        session.run("npm", "run", "contract", "--", str(document), external=True)
 
 
 @nox.session(name="wild-clients", venv_backend="venv")

@@ -8,6 +8,7 @@ everything else. A step whose inputs have not changed since it last succeeded is
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -151,14 +152,33 @@ def missing_node() -> str | None:
 
 
 def install_node_modules() -> None:
-    """Everything in the portal's lock file, each checked against its hash; none runs a script."""
+    """Everything in the portal's lock file, each checked against its hash; none runs a script.
+
+    Raises MissingToolError when the lock file is not that of package.json.
+    """
     stamp = STAMPS / "node_modules"
     state = digest([PORTAL / "package.json", PORTAL / "package-lock.json"])
     if is_done(stamp, state) and (PORTAL / "node_modules").is_dir():
         return
     say("installing the portal's dependencies")
-    npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    check_npm_lock()
+    # Not `npm ci`: it insists on entries for every platform that a binary exists for, also when the
+    # lock file was written where only some of them are to be had.
+    shutil.rmtree(PORTAL / "node_modules", ignore_errors=True)
+    npm("install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund")
     mark_done(stamp, state)
+
+
+def check_npm_lock() -> None:
+    """Refuse a lock file that was not written anew when package.json changed."""
+    asked = json.loads((PORTAL / "package.json").read_text())
+    locked = json.loads((PORTAL / "package-lock.json").read_text())["packages"][""]
+    for kind in ("dependencies", "devDependencies"):
+        if asked.get(kind) != locked.get(kind):
+            raise MissingToolError(
+                "packages/lime-portal/package-lock.json is not that of package.json. "
+                "Run `npm install` there and commit what it writes."
+            )
 
 
 def npm(*arguments: str) -> None:

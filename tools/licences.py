@@ -1,6 +1,7 @@
 """Check the licence of everything that is linked into or installed beside our packages.
 
-Works from `cargo metadata` and the installed distributions, so it needs no network. Known
+Works from `cargo metadata`, the installed distributions and npm's lock file, so it needs no
+network. Known
 advisories are not checked here: every such list lives on the network, and a check that may be
 silently stale is no gate.
 """
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,10 +39,23 @@ SPELLINGS = {
     "unlicense": "Unlicense",
 }
 
+NPM_LOCK = ROOT / "packages" / "lime-portal" / "package-lock.json"
+
+# Only our tests load these, and nothing that we publish names them.
+TEST_ONLY = {
+    "text-unidecode": "Artistic License or GPL; makes file names of what a browser test is called",
+}
+
+# npm counts these as needed at run time, because the framework does. Nothing of them is in the
+# exported pages, which are all that ships.
+BUILD_ONLY = {
+    "caniuse-lite": "a table of what browsers can do, read while style sheets are compiled",
+}
+
 
 def main() -> int:
     """Print each offender. Returns the exit status."""
-    offenders = [*crates(), *distributions()]
+    offenders = [*crates(), *distributions(), *npm_packages(json.loads(NPM_LOCK.read_text()))]
     for offender in offenders:
         print(offender, file=sys.stderr)
     if not offenders:
@@ -67,12 +82,31 @@ def distributions() -> list[str]:
     """Installed Python distributions with no allowed licence."""
     found = []
     for distribution in metadata.distributions():
+        if distribution.name in TEST_ONLY:
+            continue
         expression = licence_of(distribution)
         if not is_allowed(expression):
             found.append(
                 f"{distribution.name} {distribution.version}: {expression or 'no licence stated'}"
             )
     return sorted(found)
+
+
+def npm_packages(lock: dict[str, Any]) -> list[str]:
+    """Packages of the portal with no allowed licence.
+
+    Looked at is what may end up in the pages. Development dependencies do not, and what is optional
+    are programs for one platform each, which run during the build.
+    """
+    found = []
+    for place, package in lock["packages"].items():
+        name = place.rpartition("node_modules/")[2]
+        if not name or package.get("dev") or package.get("optional") or name in BUILD_ONLY:
+            continue
+        expression = package.get("license", "")
+        if not is_allowed(expression):
+            found.append(f"npm {name} {package['version']}: {expression or 'no licence stated'}")
+    return found
 
 
 def licence_of(distribution: metadata.Distribution) -> str:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,94 @@ def test_it_needs_nothing_but_the_standard_library():
         if line.startswith(("import ", "from ")) and "__future__" not in line
     }
     assert imported <= set(sys.stdlib_module_names)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout whose Node only writes down what it is told."""
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "STAMPS", tmp_path / "stamps")
+    monkeypatch.setattr(bootstrap, "PORTAL", tmp_path / "packages/lime-portal")
+    monkeypatch.setattr(bootstrap, "EXPORT", tmp_path / "packages/lime-server/portal")
+    for name, text in (
+        ("package.json", json.dumps({"dependencies": {"next": "1"}})),
+        ("package-lock.json", json.dumps({"packages": {"": {"dependencies": {"next": "1"}}}})),
+        ("out/index.html", "page"),
+        ("src/page.tsx", "1"),
+    ):
+        path = tmp_path / "packages/lime-portal" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/compress_export.mjs").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def node(monkeypatch):
+    """Told commands; Node itself is of `version`."""
+    told = []
+
+    class Node:
+        version = "v20.9.0"
+        commands = told
+
+    def ask(*_, **__):
+        return subprocess.CompletedProcess([], 0, stdout=Node.version + "\n")
+
+    def run(*command, cwd=None):
+        told.append(" ".join(Path(str(part)).name for part in command))
+        if "install" in command:
+            (cwd / "node_modules").mkdir(parents=True)
+
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(bootstrap.subprocess, "run", ask)
+    monkeypatch.setattr(bootstrap, "run", run)
+    return Node
+
+
+def test_the_portal_is_built_once_and_again_when_its_sources_change(checkout, node):
+    bootstrap.make_portal()
+    first = [
+        "npm install --no-save --ignore-scripts --no-audit --no-fund",
+        "npm run build",
+        "node compress_export.mjs out",
+    ]
+    assert node.commands == first
+    assert (bootstrap.EXPORT / "index.html").read_text() == "page"
+    (bootstrap.PORTAL / "next-env.d.ts").write_text("made by a build")
+    bootstrap.make_portal()
+    assert node.commands == first
+    (bootstrap.PORTAL / "src/page.tsx").write_text("2")
+    bootstrap.make_portal()
+    assert node.commands == first + first[1:]
+
+
+@pytest.mark.parametrize("version", ["v18.20.4", "v20.8.1"])
+def test_an_old_node_is_named_and_leaves_the_portal_out(checkout, node, capsys, version):
+    node.version = version
+    bootstrap.EXPORT.mkdir(parents=True)
+    bootstrap.make_portal()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "without the web portal" in line
+    assert version in line
+    assert node.commands == []
+    assert not bootstrap.EXPORT.exists()
+
+
+@pytest.mark.parametrize("missing", ["node", "npm"])
+def test_without_node_or_npm_the_server_is_built_without_the_portal(
+    checkout, node, monkeypatch, capsys, missing
+):
+    monkeypatch.setattr(
+        bootstrap.shutil, "which", lambda name: None if name == missing else f"/usr/bin/{name}"
+    )
+    bootstrap.make_portal()
+    assert "install Node.js 20.9 or newer with npm" in capsys.readouterr().err
+    assert node.commands == []
+
+
+def test_a_lock_file_of_other_dependencies_is_refused(checkout, node):
+    (bootstrap.PORTAL / "package.json").write_text(json.dumps({"dependencies": {"next": "2"}}))
+    with pytest.raises(bootstrap.MissingToolError, match=r"package-lock\.json is not that"):
+        bootstrap.make_portal()

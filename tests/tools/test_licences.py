@@ -43,7 +43,29 @@ def test_a_text_that_names_no_known_licence_stays_as_it_is_and_is_refused():
 def test_an_offending_distribution_is_named_and_fails_the_check(monkeypatch, capsys):
     bad = Described(license_expression="GPL-3.0-only")
     bad.name, bad.version = "bad", "1.0"
-    monkeypatch.setattr(licences.metadata, "distributions", lambda: [bad])
+    tool = Described(license="Artistic License")
+    tool.name = "text-unidecode"
+    monkeypatch.setattr(licences.metadata, "distributions", lambda: [bad, tool])
     monkeypatch.setattr(licences, "crates", list)
+    monkeypatch.setattr(licences, "npm_packages", lambda lock: [])
     assert licences.main() == 1
-    assert "bad 1.0: GPL-3.0-only" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "bad 1.0: GPL-3.0-only"
+
+
+def test_a_package_of_the_portal_needs_a_licence_unless_it_stays_out_of_the_pages():
+    lock = {
+        "packages": {
+            "": {"license": "Ask us"},
+            "node_modules/good": {"version": "1", "license": "(MIT OR CC0-1.0)"},
+            "node_modules/good/node_modules/@bad/one": {"version": "2", "license": "AGPL-3.0-only"},
+            "node_modules/silent": {"version": "3"},
+            "node_modules/tool": {"version": "4", "license": "Ask us", "dev": True},
+            "node_modules/binary": {"version": "5", "license": "Ask us", "optional": True},
+            "node_modules/caniuse-lite": {"version": "6", "license": "CC-BY-4.0"},
+        }
+    }
+    assert licences.npm_packages(lock) == [
+        "npm @bad/one 2: AGPL-3.0-only",
+        "npm silent 3: no licence stated",
+    ]
