@@ -97,9 +97,21 @@ def test_a_newcomer_is_told_everything_needed_to_log_in(run_dev, stage, tmp_path
     assert f"LIME is ready at {stage.settings[0].public_url}" in ended.stdout
     for value in (*made.values(), api, stage.engines.database_url, stage.engines.redis_url):
         assert value in ended.stdout or value == made["owner_id"]
-    assert f"{stage.settings[0].public_url}/api/v1/foundation/users/first" in ended.stdout
-    assert '{"token":"tk_' in ended.stdout
     assert f"export LIME_API_BASE={api} LIME_AGENT_TOKEN={made['agent_token']}\n" in ended.stdout
+
+
+def test_with_web_pages_the_first_owner_gets_a_link(run_dev, stage, monkeypatch, tmp_path):
+    monkeypatch.setattr(dev, "PACKAGED", tmp_path)
+    told = run_dev().stdout
+    assert f"  {stage.settings[0].public_url}/first#token=tk_" in told
+    assert "/foundation/users/first" not in told
+
+
+def test_without_web_pages_the_first_owner_gets_a_command(run_dev, stage, monkeypatch, tmp_path):
+    monkeypatch.setattr(dev, "PACKAGED", tmp_path / "missing")
+    told = run_dev().stdout
+    assert f"{stage.settings[0].public_url}/api/v1/foundation/users/first" in told
+    assert '{"token":"tk_' in told
 
 
 def test_a_script_is_told_in_a_file_and_its_output_holds_no_token(

@@ -25,6 +25,7 @@ from lime_server.infrastructure.embedded import Engines, engines
 from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.postgres.migrator import migrate
 from lime_server.infrastructure.serve import bind, new_event_loop
+from lime_server.infrastructure.web.portal_export import PACKAGED
 from lime_server.settings import Settings, load
 
 # Seconds between two looks at whether the engines still run.
@@ -99,6 +100,7 @@ async def _live(
         redis_url=running.redis_url,
         residents=residents,
         first_token=first.text if first else None,
+        portal=PACKAGED.is_dir(),
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)

@@ -20,6 +20,8 @@ class Welcome:
     residents: Residents
     first_token: str | None = field(default=None, repr=False)
     """Opens the first account, while nobody can sign in."""
+    portal: bool = False
+    """Whether this build has web pages; without them the first account is made by a command."""
 
     @property
     def api_base(self) -> str:
@@ -53,17 +55,8 @@ def say(welcome: Welcome, console: Console) -> None:
         },
     )
     if welcome.first_token is not None:
-        token = welcome.first_token
-        chosen = f'{{"token":"{token}","email":"YOU@EXAMPLE.COM","password":"CHOOSE"}}'
-        _story(
-            console,
-            {
-                "Nobody can sign in yet. Become the first owner:": [
-                    f"curl -sX POST {api}/foundation/users/first -d '{chosen}' \\",
-                    f"  -H 'Content-Type: application/json' -H 'Origin: {welcome.public_url}'",
-                ],
-            },
-        )
+        doing = _first_steps(welcome, welcome.first_token)
+        _story(console, {"Nobody can sign in yet. Become the first owner:": doing})
     _story(
         console,
         {
@@ -83,6 +76,17 @@ def say(welcome: Welcome, console: Console) -> None:
     )
     _line(console, "")
     _line(console, "Ctrl-C stops everything. The data stays, and so do the tokens.", style="dim")
+
+
+def _first_steps(welcome: Welcome, token: str) -> list[str]:
+    if welcome.portal:
+        # In the fragment: a browser keeps it to itself, so that no log has it.
+        return [f"{welcome.public_url}/first#token={token}"]
+    chosen = f'{{"token":"{token}","email":"YOU@EXAMPLE.COM","password":"CHOOSE"}}'
+    return [
+        f"curl -sX POST {welcome.api_base}/foundation/users/first -d '{chosen}' \\",
+        f"  -H 'Content-Type: application/json' -H 'Origin: {welcome.public_url}'",
+    ]
 
 
 def _facts(console: Console, facts: dict[str, str]) -> None:
