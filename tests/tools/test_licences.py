@@ -69,3 +69,10 @@ def test_a_package_of_the_portal_needs_a_licence_unless_it_stays_out_of_the_page
         "npm @bad/one 2: AGPL-3.0-only",
         "npm silent 3: no licence stated",
     ]
+
+
+def test_a_tool_that_goes_into_nothing_we_ship_may_ask_more_of_those_who_pass_it_on(monkeypatch):
+    tool = Described(license_expression="Artistic-1.0-Perl OR GPL-1.0-or-later")
+    tool.name, tool.version = "text-unidecode", "1.3"
+    monkeypatch.setattr(licences.metadata, "distributions", lambda: [tool])
+    assert licences.distributions() == []
