@@ -69,7 +69,12 @@ export function cookie(name: string, jar: string = document.cookie): string | un
   return undefined;
 }
 
-function unwrap(response: Response, text: string): unknown {
+/**
+ * The data in the envelope `text`.
+ *
+ * @throws ApiError if it holds a refusal, or cannot be read.
+ */
+export function unwrap(response: Response, text: string): unknown {
   const answer = parse(text);
   if (response.ok && answer?.ok === true) {
     return answer.data;

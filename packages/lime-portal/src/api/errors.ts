@@ -38,7 +38,6 @@ const WHAT_TO_DO: Readonly<Record<string, string>> = {
   STEP_UP_REQUIRED: "Prove first that it is you, then repeat this.",
   CSRF_FAILED: "This page is out of date. Reload it, then try again.",
   NOT_FOUND: "This is not there, or not yours.",
-  CONFLICT: "This changed meanwhile. Reload the page and look again.",
   BINDING_NOT_FOUND: "This request was answered or has expired. Go back to the site and start again.",
   BODY_TOO_LARGE: "That is too large to be sent.",
   UNAVAILABLE: "The server cannot answer right now. Try again in a moment.",

@@ -17,9 +17,14 @@ export type Loaded<T> = {
   mutate: KeyedMutator<T>;
 };
 
+/** Milliseconds after which it is read again while the page is visible; 0 for never. */
+type Every = { every?: number };
+
 /** What stands at `path` (null: nothing is asked for yet). */
-export function useApi<T>(path: string | null): Loaded<T> {
-  const { data, error, isLoading, mutate } = useSWR<T, unknown>(path, (at: string) => call<T>(at));
+export function useApi<T>(path: string | null, { every = 0 }: Every = {}): Loaded<T> {
+  const { data, error, isLoading, mutate } = useSWR<T, unknown>(path, (at: string) => call<T>(at), {
+    refreshInterval: every,
+  });
   return { data, error, loading: isLoading, mutate };
 }
 
@@ -37,7 +42,7 @@ export type Pages<T> = {
 };
 
 /** The list at `path`, page by page (`cursor` and `next_cursor`). */
-export function usePages<T>(path: string | null): Pages<T> {
+export function usePages<T>(path: string | null, { every = 0 }: Every = {}): Pages<T> {
   const { data, error, isLoading, size, setSize, mutate } = useSWRInfinite<ListOf<T>, unknown>(
     (_index: number, before: ListOf<T> | null) => {
       if (path === null || (before !== null && before.next_cursor === null)) {
@@ -48,6 +53,7 @@ export function usePages<T>(path: string | null): Pages<T> {
       return path + query;
     },
     (at: string) => call<ListOf<T>>(at),
+    { refreshInterval: every },
   );
   const last = data?.at(-1);
   return {
