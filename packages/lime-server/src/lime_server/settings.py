@@ -122,6 +122,7 @@ RateSetting = Annotated[
     Limit | None, NoDecode, BeforeValidator(_limit), PlainSerializer(_show_limit, return_type=str)
 ]
 NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+NameServersSetting = Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -153,13 +154,11 @@ class Settings(BaseSettings):
         description="Networks, separated by commas, whose `X-Forwarded-For` is believed when a "
         "client's address is counted. Everyone else's is ignored.",
     )
-    dns_servers: Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)] = (
-        Field(
-            (),
-            description="Name servers, `10.0.0.2` or `[fd00::2]:5353`, separated by commas, that are "
-            "asked when a domain is to be proved; by default those that the machine is configured "
-            "with. One that validates DNSSEC is best.",
-        )
+    dns_servers: NameServersSetting = Field(
+        (),
+        description="Name servers, `10.0.0.2` or `[fd00::2]:5353`, separated by commas, that are "
+        "asked when a domain is to be proved; by default those that the machine is configured "
+        "with. One that validates DNSSEC is best.",
     )
 
     # Engines
