@@ -6,7 +6,7 @@
  * The document becomes types, and `agrees.ts` asks the compiler whether each is what the pages think it is.
  */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -21,4 +21,5 @@ const here = new URL("./", import.meta.url);
 mkdirSync(new URL("generated/", here), { recursive: true });
 writeFileSync(new URL("generated/openapi.ts", here), astToString(await openapi(JSON.parse(readFileSync(path, "utf8")))));
 const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", here));
-execFileSync(process.execPath, [tsc, "--project", fileURLToPath(new URL("tsconfig.json", here))], { stdio: "inherit" });
+const project = fileURLToPath(new URL("tsconfig.json", here));
+process.exit(spawnSync(process.execPath, [tsc, "--project", project], { stdio: "inherit" }).status ?? 1);

@@ -14,7 +14,7 @@ export type PortalConfig = {
   first_owner: boolean;
 };
 export type Puzzle = { challenge: string; difficulty: number; expires_at: Timestamp };
-export type LoginState = { status: "SIGNED_IN" | "SECOND_FACTOR_REQUIRED"; methods: string[] };
+export type LoginState = { status: "SIGNED_IN" | "SECOND_FACTOR_REQUIRED"; methods: ("totp" | "passkey" | "recovery_code")[] };
 
 export type Passkey = { id: string; name: string; created_at: Timestamp; last_used_at: Timestamp | null };
 export type AddedPasskey = Passkey & { recovery_codes: string[] | null };
@@ -162,4 +162,4 @@ export type KnownOwner = {
 };
 export type HeldThing = { id: string; display_name: string; active: boolean; suspended: boolean };
 export type OwnerInFull = KnownOwner & { agents: HeldThing[]; sites: HeldThing[] };
-export type KnownStanding = { kind: string; id: string; user_id: string; suspended: boolean };
+export type KnownStanding = { kind: "owner" | "agent" | "site"; id: string; user_id: string; suspended: boolean };
