@@ -139,10 +139,14 @@ class Agents:
         await self._store.add(agent, self._tokens.hash(token.text))
         return agent, token
 
+    async def find(self, unverified_id: str) -> Agent | None:
+        """The agent with this id and the standing it has now; None for a deleted one, and no id."""
+        agent_id = parse_id(unverified_id)
+        return None if agent_id is None else await self._store.by_id(agent_id)
+
     async def owned_by(self, owner_id: str, unverified_id: str) -> Agent:
         """This owner's agent. Raises NotFound for anybody else's, a deleted one, and no id."""
-        agent_id = parse_id(unverified_id)
-        agent = None if agent_id is None else await self._store.by_id(agent_id)
+        agent = await self.find(unverified_id)
         if agent is None or agent.owner_id != owner_id:
             raise NotFound
         return agent

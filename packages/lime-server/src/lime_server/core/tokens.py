@@ -17,6 +17,14 @@ class TokenKind(StrEnum):
     """A step of a sign-in or registration that is not complete."""
     BINDING_CODE = "bc_"
     """A binding that its human approved, on its way to the site."""
+    # These three travel in URLs, forms and HTTP Basic: clients disagree on what to quote there, and
+    # none of their characters has to be.
+    AUTHORIZATION_CODE = "ac_"
+    """An owner's consent, on its way to an OAuth client."""
+    REFRESH_TOKEN = "rt_"
+    """What an OAuth client exchanges for its next access token."""
+    CLIENT_SECRET = "cs_"
+    """What a registered OAuth client proves itself with."""
 
 
 _SECRET_BYTES = 32  # 256 bits (protocol section 2), 43 characters of base64url
