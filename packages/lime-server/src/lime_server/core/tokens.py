@@ -21,9 +21,9 @@ class TokenKind(StrEnum):
     # none of their characters has to be.
     AUTHORIZATION_CODE = "ac_"
     """An owner's consent, on its way to an OAuth client."""
-    REFRESH_TOKEN = "rt_"
+    REFRESH_TOKEN = "rt_"  # noqa: S105 - a name
     """What an OAuth client exchanges for its next access token."""
-    CLIENT_SECRET = "cs_"
+    CLIENT_SECRET = "cs_"  # noqa: S105 - a name
     """What a registered OAuth client proves itself with."""
 
 

@@ -37,8 +37,8 @@ class AuthMethod(StrEnum):
     """How a client proves at the token endpoint who it is (RFC 7591, section 2)."""
 
     NONE = "none"
-    CLIENT_SECRET_BASIC = "client_secret_basic"
-    CLIENT_SECRET_POST = "client_secret_post"
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a name
+    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - a name
     PRIVATE_KEY_JWT = "private_key_jwt"
 
 
@@ -46,7 +46,7 @@ class GrantType(StrEnum):
     """What can be exchanged for an access token."""
 
     AUTHORIZATION_CODE = "authorization_code"
-    REFRESH_TOKEN = "refresh_token"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a name
     CLIENT_CREDENTIALS = "client_credentials"
 
 

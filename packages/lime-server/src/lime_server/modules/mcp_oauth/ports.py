@@ -72,8 +72,11 @@ class GrantStore(Protocol):
         """This owner's grants to this client at this resource that stand, newest first."""
         ...
 
-    async def touch(self, grant_id: str, now: datetime) -> None:
-        """Note that it is used."""
+    async def touch(self, grant_id: str, now: datetime) -> bool:
+        """Note that it is used; False if it was revoked, or is not there.
+
+        Who revokes it meanwhile waits for this transaction, and then revokes what it made too.
+        """
         ...
 
     async def revoke(self, grant_id: str, now: datetime) -> bool:
@@ -120,7 +123,10 @@ class RefreshStore(Protocol):
         ...
 
     async def lock(self, token_hash: bytes) -> tuple[RefreshToken, Family] | None:
-        """The token with this hash, and its family, which is this transaction's until it ends."""
+        """The token with this hash, and its family.
+
+        Until this transaction ends nobody else exchanges a token of the same grant.
+        """
         ...
 
     async def replace(self, token_hash: bytes, now: datetime) -> None:
@@ -136,7 +142,7 @@ class RefreshStore(Protocol):
         ...
 
     async def prune(self, expired_before: datetime, *, limit: int) -> int:
-        """Delete at most `limit` tokens, and empty families, that expired before that."""
+        """Delete at most `limit` tokens, and as many families, that expired before that."""
         ...
 
 
