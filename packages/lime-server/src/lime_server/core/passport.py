@@ -31,7 +31,8 @@ class PassportContext:
 
     type: PassportType
     issuer: str
-    audience: str
+    audience: str | tuple[str, ...]
+    """More than one only for access tokens, which also name their resource (RFC 8707)."""
     agent: Agent
     passport_id: str
     """Becomes `jti`; for events, the id of the event, so that a receiver can tell a repeat."""
@@ -55,7 +56,7 @@ class PassportContext:
         issued_at = int(self.issued_at.timestamp())
         return {
             "iss": self.issuer,
-            "aud": self.audience,
+            "aud": list(self.audience) if isinstance(self.audience, tuple) else self.audience,
             "sub": self.agent.agent_id,
             "iat": issued_at,
             "exp": issued_at + self.lifetime,

@@ -4,7 +4,8 @@ Every store may raise `core.errors.Unavailable`. What must happen together happe
 `core.ports.Transactions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +19,14 @@ from lime_server.modules.mcp_oauth.model import (
     Jwk,
     RefreshToken,
 )
+
+
+class ClientFinder(Protocol):
+    """Finds clients that are not agents."""
+
+    async def find(self, unverified_id: str) -> Client | None:
+        """The registered client, or the one that this URL's document describes."""
+        ...
 
 
 class ClientStore(Protocol):
@@ -210,4 +219,59 @@ class Sites(Protocol):
 
     async def authenticate(self, unverified_token: str | None) -> Site:
         """The site that holds this token, in good standing."""
+        ...
+
+
+class AssertionRefused(Exception):  # noqa: N818 - it says what happened
+    """A client assertion proves nothing; the message is for the log alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A client assertion that was verified."""
+
+    jti: str
+    expires_at: datetime
+    """After this, leeway included, it would be refused in any case."""
+
+
+class Assertions(Protocol):
+    """Verifies client assertions (RFC 7523, section 3)."""
+
+    def unverified_subject(self, unverified_assertion: str) -> str:
+        """Whose it says it is; proves nothing. Raises AssertionRefused if it does not say."""
+        ...
+
+    def verify(
+        self,
+        unverified_assertion: str,
+        *,
+        client_id: str,
+        keys: Sequence[Jwk],
+        audiences: Collection[str],
+        now: datetime,
+    ) -> Assertion:
+        """The assertion, made by `client_id` with one of `keys`, for one of `audiences`.
+
+        Raises AssertionRefused. Whether it was seen before is for the caller to say.
+        """
+        ...
+
+
+class PublicKeys(Protocol):
+    """Knows which keys assertions can be verified with."""
+
+    def clean(self, unverified_jwk: Mapping[str, object]) -> Jwk:
+        """The public members of a key that is fit, with `kid` and nothing that is not needed.
+
+        Raises `core.errors.InvalidInput`, also for a key with private members.
+        """
+        ...
+
+
+class AccessTokenReader(Protocol):
+    """Reads access tokens that this server issued."""
+
+    def read(self, unverified_token: str, now: datetime) -> Mapping[str, object] | None:
+        """The claims of one that is ours and valid at `now`, else None."""
         ...
