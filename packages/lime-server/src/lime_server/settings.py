@@ -114,6 +114,16 @@ def _name_server(text: str) -> NameServer:
     return NameServer(str(ip_address(host)), port)
 
 
+def _scopes(value: object) -> object:
+    """Read scopes separated by spaces (RFC 6749, section 3.3)."""
+    if not isinstance(value, str):
+        return value
+    names = tuple(dict.fromkeys(value.split()))
+    if not names or not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", name) for name in names):
+        raise ValueError("write scopes such as mcp, separated by spaces")
+    return names
+
+
 def _show_limit(value: Limit | None) -> str:
     return "off" if value is None else f"{value.rate:g}:{value.burst}"
 
@@ -122,6 +132,12 @@ RateSetting = Annotated[
     Limit | None, NoDecode, BeforeValidator(_limit), PlainSerializer(_show_limit, return_type=str)
 ]
 NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+ScopesSetting = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_scopes),
+    PlainSerializer(" ".join, return_type=str),
+]
 NameServersSetting = Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -234,6 +250,36 @@ class Settings(BaseSettings):
     )
     binding_code_lifetime: Seconds = Field(
         60, le=600, description="Seconds a site has to exchange the code of an approved binding."
+    )
+
+    # MCP authorization
+    mcp_scopes: ScopesSetting = Field(
+        ("mcp",),
+        description="Scopes of access tokens for MCP servers, separated by spaces. What a client "
+        "asks for is narrowed to them.",
+    )
+    mcp_private_names: bool = Field(
+        default=False,
+        description="Whether access tokens are issued for MCP servers under names that only a "
+        "private network knows, such as `.internal` or `localhost`, and for http on loopback. "
+        "Always so where the public URL itself is on loopback.",
+    )
+    mcp_refresh_idle: Seconds = Field(
+        30 * 86400,
+        le=365 * 86400,
+        description="Seconds after which an OAuth refresh token that was not used stops to work.",
+    )
+    mcp_refresh_lifetime: Seconds = Field(
+        90 * 86400,
+        le=365 * 86400,
+        description="Seconds after which an owner has to consent again, however often the client "
+        "refreshed.",
+    )
+    mcp_refresh_grace: Seconds = Field(
+        10,
+        le=60,
+        description="Seconds in which a refresh token that was replaced still works, for clients "
+        "that refresh twice at once. Later it counts as stolen.",
     )
 
     # Owners
@@ -484,6 +530,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value == ():
         return "none"
+    if isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"`{' '.join(value)}`"
     if isinstance(value, tuple):
         return f"`{','.join(map(str, value))}`"
     if isinstance(value, Limit):

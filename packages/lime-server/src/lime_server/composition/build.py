@@ -13,6 +13,7 @@ from starlette.types import Scope
 from lime_server import __version__
 from lime_server.composition import docs
 from lime_server.composition.binding import binding_parts
+from lime_server.composition.mcp_oauth import oauth_pruning, token_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
 from lime_server.composition.registry import owners_desk
@@ -29,6 +30,12 @@ from lime_server.modules.binding.routes import router as binding_routes
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
 from lime_server.modules.kyc.routes import router as kyc_routes
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
+from lime_server.modules.mcp_oauth.metadata import (
+    CROSS_ORIGIN_PATHS,
+    PLAIN_PATHS,
+    metadata,
+)
+from lime_server.modules.mcp_oauth.token_routes import metadata_router, token_router
 from lime_server.modules.operator.routes import OperatorParts
 from lime_server.modules.operator.routes import router as operator_routes
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
@@ -46,6 +53,8 @@ _ANSWERS_SWEPT_EVERY = 60.0
 """Seconds; what has expired is not given out any more in any case."""
 _BINDINGS_SWEPT_EVERY = 60.0
 """Seconds; requests and codes expire by themselves."""
+_OAUTH_SWEPT_EVERY = 600.0
+"""Seconds; codes and tokens expire by themselves."""
 _KYC_SWEPT_EVERY = 600.0
 """Seconds; a case expires by itself, and documents are kept for weeks."""
 
@@ -107,6 +116,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
                 ),
                 partial(_every, _KYC_SWEPT_EVERY, parts.kyc.sweep),
                 partial(_every, _BINDINGS_SWEPT_EVERY, bindings.bindings.prune),
+                partial(_every, _OAUTH_SWEPT_EVERY, oauth_pruning(parts).once),
                 partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
             ]
         ),
@@ -118,6 +128,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
     for routes in desk.routes:
         api.include_router(routes)
     api.include_router(binding_routes(bindings))
+    api.include_router(token_router(token_parts(parts, parts.oauth.clients)))
     api.include_router(account_routes(parts.accounts.routes))
     api.include_router(audit_routes(parts.audit, parts.sessions))
     api.include_router(kyc_routes(parts.kyc, parts.sessions))
@@ -125,6 +136,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
         operator_routes(OperatorParts(parts.operators, parts.kyc, parts.audit, parts.sessions))
     )
     app.include_router(api)
+    app.include_router(metadata_router(metadata(settings.public_url, settings.mcp_scopes)))
     if parts.accounts.mailbox is not None:
         app.include_router(mailbox_route(parts.accounts.mailbox))
     install(app, _edge(parts))
@@ -207,6 +219,8 @@ def _edge(parts: Parts) -> Edge:
         large_bodies={
             ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
         },
+        plain=PLAIN_PATHS,
+        cross_origin=CROSS_ORIGIN_PATHS,
         body_timeout=settings.body_timeout,
         idempotency_window=_seconds(settings.idempotency_window),
         recheck=partial(_recheck, parts),

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import lime_jwt
 from lime_server.composition.accounts import AccountOffice, open_accounts
+from lime_server.composition.mcp_oauth import OAuthStores, open_oauth
 from lime_server.composition.registry import RegistryParts, open_registry
 from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
@@ -79,6 +80,7 @@ class Parts:
     logins: LoginStore
     events: EventStore
     bindings: BindingStore
+    oauth: OAuthStores
     answers: AnswerStore
     tokens: TokenHash
     puzzles: PowCheck
@@ -174,6 +176,7 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             logins=PostgresLogins(database),
             events=PostgresEvents(database),
             bindings=PostgresBindings(database),
+            oauth=open_oauth(database),
             answers=PostgresAnswers(database, secrets.answers),
             tokens=secrets.tokens,
             puzzles=Puzzles(),

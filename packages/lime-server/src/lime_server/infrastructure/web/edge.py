@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -21,6 +21,7 @@ from lime_server.infrastructure.web.idempotency import AnswerStore, Idempotency
 from lime_server.infrastructure.web.jwks import jwks_route
 from lime_server.infrastructure.web.limits import Counter, Limits, RateLimits
 from lime_server.infrastructure.web.metrics import Metrics
+from lime_server.infrastructure.web.oauth import CrossOrigin
 from lime_server.infrastructure.web.trace import Trace
 
 
@@ -47,6 +48,10 @@ class Edge:
     max_body_bytes: int = 65536
     large_bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Methods and paths that take more, and how many bytes."""
+    plain: Collection[str] = ()
+    """Paths of OAuth endpoints: refusals have their form, and answers are never repeated."""
+    cross_origin: Collection[str] = ()
+    """Paths that pages of any origin may call, without credentials."""
     body_timeout: float = 10.0
     """Seconds."""
     idempotency_window: timedelta = timedelta(hours=24)
@@ -61,7 +66,7 @@ def install(app: FastAPI, edge: Edge) -> None:
     app.include_router(health_routes(edge.vital, edge.helpful, watching))
     app.include_router(metrics_route(edge.metrics, watching))
     app.include_router(jwks_route(edge.ring))
-    errors.install(app)
+    errors.install(app, plain=edge.plain)
     # Starlette wraps in the order of adding: the last one added is the outermost. Read upwards:
     # every request is traced; whatever fails is rendered; too many are turned away before their
     # body is read; bodies are whole and clean before they are compared or parsed.
@@ -73,6 +78,7 @@ def install(app: FastAPI, edge: Edge) -> None:
         new_owner=lambda: str(uuid.uuid4()),
         window=edge.idempotency_window,
         recheck=edge.recheck,
+        except_at=edge.plain,
     )
     app.add_middleware(
         Bodies,
@@ -83,7 +89,8 @@ def install(app: FastAPI, edge: Edge) -> None:
     app.add_middleware(
         Limits, counter=edge.counter, limits=edge.limits, tokens=edge.tokens, metrics=edge.metrics
     )
-    app.add_middleware(Errors)
+    app.add_middleware(Errors, plain=edge.plain)
+    app.add_middleware(CrossOrigin, paths=edge.cross_origin)
     app.add_middleware(
         Trace,
         metrics=edge.metrics,

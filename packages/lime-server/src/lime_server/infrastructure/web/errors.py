@@ -1,6 +1,7 @@
 """Errors as answers: one envelope for all, and nothing in it that the caller must not know."""
 
 import re
+from collections.abc import Collection
 from http import HTTPStatus
 
 import structlog
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server.core.errors import DomainError
 from lime_server.infrastructure.web.asgi import answer, answer_error, envelope
+from lime_server.infrastructure.web.oauth import answer_oauth_error, oauth_body
 
 MOST_PROBLEMS = 10
 """Problems listed of one invalid request: a body of thousands of wrong keys gets a short answer."""
@@ -27,9 +29,10 @@ class Errors:
     Pure ASGI, and outside of everything that raises `DomainError`, other middleware included.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, *, plain: Collection[str] = ()) -> None:
+        """Wrap `app`. At the paths in `plain` refusals take the form of RFC 6749."""
         self._app = app
+        self._plain = plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,21 +51,37 @@ class Errors:
         except DomainError as error:
             if started:
                 log.warning("failed while answering", code=error.code)
+            elif scope["path"] in self._plain:
+                await answer_oauth_error(send, error)
             else:
                 await answer_error(send, error)
         except Exception:
             # An unknown error says nothing outside. Inside, the line carries the request's id.
             log.exception("unexpected error")
-            if not started:
+            if not started and scope["path"] in self._plain:
+                body = oauth_body("server_error", "Something went wrong here.")
+                await answer(send, 500, body)
+            elif not started:
                 await answer(send, 500, envelope("INTERNAL_ERROR", "Something went wrong here."))
         # An answer that was cut short is not completed: the server then closes the connection, and
         # the client sees that something is missing.
 
 
-def install(app: FastAPI) -> None:
-    """Give `app` the handlers for what FastAPI and Starlette raise themselves."""
+def install(app: FastAPI, *, plain: Collection[str] = ()) -> None:
+    """Give `app` the handlers for what FastAPI and Starlette raise themselves.
+
+    `plain` is that of `Errors`.
+    """
+
+    async def http(request: Request, error: Exception) -> Response:
+        if request.scope["path"] in plain and isinstance(error, HTTPException):
+            # A method that there is not: whatever a route there wants to say, it raises.
+            body = oauth_body("invalid_request", HTTPStatus(error.status_code).phrase)
+            return Response(body, error.status_code, error.headers, media_type="application/json")
+        return await _http(request, error)
+
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

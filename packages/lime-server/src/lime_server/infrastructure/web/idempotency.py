@@ -5,7 +5,7 @@ Works on whole requests and answers, so no route needs to know about it.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -99,9 +99,13 @@ class Idempotency:
         new_owner: Callable[[], str],
         window: timedelta = timedelta(hours=24),
         recheck: Callable[[Scope], Awaitable[None]] | None = None,
+        except_at: Collection[str] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`new_owner` makes UUIDs; answers are kept for `window`.
+
+        At the paths of `except_at` the header means nothing: a code that is exchanged twice must be
+        noticed, whatever came with it.
 
         `recheck` raises what a request deserves whose credential is no longer good: an answer may
         hold a token, and is given again only to whoever could still ask for one.
@@ -113,6 +117,7 @@ class Idempotency:
         self._new_owner = new_owner
         self._window = window
         self._recheck = recheck
+        self._except_at = except_at
         self._sleep = sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +126,8 @@ class Idempotency:
         Raises `IdempotencyKeyReused`, `IdempotencyKeyInUse` or `InvalidInput`.
         """
         key = None
-        if scope["type"] == "http" and scope["method"] in _UNSAFE:
+        unsafe = scope["type"] == "http" and scope["method"] in _UNSAFE
+        if unsafe and scope["path"] not in self._except_at:
             key = header(scope, b"idempotency-key")
         if key is None:
             await self._app(scope, receive, send)

@@ -5,6 +5,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+TOKEN_EVENTS = (
+    "short_form",
+    "client_credentials",
+    "authorization_code",
+    "refresh_token",
+    "replay",
+)
+
 
 class Metrics:
     """The figures of one application; each has its own registry, so that tests can make many."""
@@ -33,6 +41,15 @@ class Metrics:
         self._streams = Gauge(
             "lime_event_streams", "Event streams open now.", registry=self._registry
         )
+        self._tokens = Counter(
+            "lime_oauth_tokens",
+            "What the OAuth token endpoint did: access tokens issued by each grant; replays, of "
+            "codes and refresh tokens, that revoked what was issued.",
+            ("what",),
+            registry=self._registry,
+        )
+        for what in TOKEN_EVENTS:
+            self._tokens.labels(what)
         for outcome in ("created", "approved", "denied", "delivered", "expired"):
             # Present from the start, so that a rate over them has no gap.
             self._logins.labels(outcome)
@@ -45,6 +62,10 @@ class Metrics:
     def login(self, outcome: str, count: int = 1) -> None:
         """Count login requests that were created, approved, denied, delivered or expired."""
         self._logins.labels(outcome).inc(count)
+
+    def token(self, what: str) -> None:
+        """Count an access token by its grant, or a replay; see TOKEN_EVENTS."""
+        self._tokens.labels(what).inc()
 
     def limited(self) -> None:
         """Count one request that was refused because there were too many."""

@@ -17,6 +17,13 @@ METADATA_PATHS = (
     f"{API_PATH}{OAUTH}/.well-known/openid-configuration",
 )
 """The four places of protocol section 8."""
+_TOKEN, _REGISTER, _REVOKE, _INTROSPECT = (
+    f"{API_PATH}{OAUTH}/{name}" for name in ("token", "register", "revoke", "introspect")
+)
+PLAIN_PATHS = frozenset({_TOKEN, _REGISTER, _REVOKE, _INTROSPECT})
+"""Where refusals are RFC 6749's and not our envelope."""
+CROSS_ORIGIN_PATHS = frozenset({_TOKEN, _REGISTER, _REVOKE, API_PATH + JWKS, *METADATA_PATHS})
+"""What a client that runs in a browser calls, from whatever page it is on."""
 SIGNING_ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 """What client assertions may be signed with."""
 

@@ -214,6 +214,14 @@ class Agents(Protocol):
         ...
 
 
+class TokenTally(Protocol):
+    """Counts what the token endpoint does, for whoever watches the server."""
+
+    def token(self, what: str) -> None:
+        """An access token was issued by this grant (`short_form` too), or `replay`."""
+        ...
+
+
 class Sites(Protocol):
     """Recognises sites."""
 

@@ -44,7 +44,13 @@ from lime_server.modules.mcp_oauth.model import (
     RefreshToken,
     Use,
 )
-from lime_server.modules.mcp_oauth.ports import Agents, CodeStore, GrantStore, RefreshStore
+from lime_server.modules.mcp_oauth.ports import (
+    Agents,
+    CodeStore,
+    GrantStore,
+    RefreshStore,
+    TokenTally,
+)
 from lime_server.modules.mcp_oauth.resources import parse_domain, parse_resource
 from lime_server.modules.mcp_oauth.scopes import narrowed, parse_scope, scope_text
 
@@ -98,6 +104,7 @@ class TokenEndpoint:
         access_tokens: AccessTokens,
         tokens: TokenHash,
         audit: Audit,
+        tally: TokenTally,
         transactions: Transactions,
         clock: Clock,
         rules: TokenRules,
@@ -110,6 +117,7 @@ class TokenEndpoint:
         self._access_tokens = access_tokens
         self._tokens = tokens
         self._audit = audit
+        self._tally = tally
         self._transactions = transactions
         self._clock = clock
         self._rules = rules
@@ -126,15 +134,16 @@ class TokenEndpoint:
         except Forbidden as error:
             raise AccessDenied(error.message) from None
         host = parse_domain(domain, private_too=self._rules.private_too)
-        return await self._access_tokens.mint(
-            Order(
-                agent=agent,
-                client_id=agent.agent_id,
-                resource=None,
-                domain=host,
-                scopes=self._rules.scopes,
-            )
+        order = Order(
+            agent=agent,
+            client_id=agent.agent_id,
+            resource=None,
+            domain=host,
+            scopes=self._rules.scopes,
         )
+        token = await self._access_tokens.mint(order)
+        self._tally.token("short_form")
+        return token
 
     async def exchange(self, caller: Caller, parameters: Mapping[str, str]) -> Issued:
         """What `caller`, a client that was authenticated, gets for `parameters`.
@@ -152,10 +161,13 @@ class TokenEndpoint:
             raise UnauthorizedClient
         # 2. Each has its own rules.
         if grant_type is GrantType.AUTHORIZATION_CODE:
-            return await self._for_code(caller.client, parameters)
-        if grant_type is GrantType.REFRESH_TOKEN:
-            return await self._for_refresh_token(caller.client, parameters)
-        return await self._for_credentials(caller, parameters)
+            issued = await self._for_code(caller.client, parameters)
+        elif grant_type is GrantType.REFRESH_TOKEN:
+            issued = await self._for_refresh_token(caller.client, parameters)
+        else:
+            issued = await self._for_credentials(caller, parameters)
+        self._tally.token(grant_type)
+        return issued
 
     # An agent in its own name.
 
@@ -342,6 +354,7 @@ class TokenEndpoint:
     async def _record(self, action: str, grant_id: str) -> None:
         grant = await self._grants.find(grant_id)
         log.warning("%s: what it issued was revoked", action)
+        self._tally.token("replay")
         if grant is not None:
             await self._audit.record(
                 action,
