@@ -17,8 +17,10 @@ from lime_server.infrastructure.crypto import Puzzles, RingSigner
 from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.binding import MemoryBindings
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
+from lime_server.infrastructure.memory.mcp_oauth import MemoryOAuth
 from lime_server.settings import Settings
 from tests.support.accounts import memory_accounts
+from tests.support.oauth import memory_oauth
 from tests.support.registry import memory_registry
 from tests.support.trust import memory_trust
 
@@ -67,6 +69,7 @@ def parts(small_world, help_):
         logins=world.backend.logins,
         events=world.backend.events,
         bindings=MemoryBindings(world.backend.owners._identities),
+        oauth=memory_oauth(MemoryOAuth()),
         answers=MemoryAnswers(),
         tokens=help_.SECRETS.tokens,
         puzzles=Puzzles(),
