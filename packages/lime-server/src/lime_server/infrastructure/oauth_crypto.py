@@ -94,12 +94,7 @@ class PyJwtAssertions:
         # 1. What it says of itself, which only chooses among the client's own keys.
         header, _ = _read(unverified_assertion)
         algorithm, kid = header.get("alg"), header.get("kid")
-        fitting = [
-            fit
-            for jwk in keys
-            if kid in {None, jwk.get("kid")} and algorithm in (fit := _fit(jwk)).algorithms
-            if jwk.get("alg", algorithm) == algorithm
-        ]
+        fitting = _fitting(keys, algorithm, kid)
         # 2. The signature, by one of them.
         claims = _signed(unverified_assertion, str(algorithm), fitting)
         # 3. From the client, about itself (RFC 7523, section 3, items 1 and 2).
@@ -173,6 +168,21 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("duplicate member")
+    return found
+
+
+def _fitting(keys: Sequence[Jwk], algorithm: object, kid: object) -> list[_Fit]:
+    """The keys that may have signed this; what is no key, in somebody's document, did not."""
+    found = []
+    for jwk in keys:
+        if kid not in {None, jwk.get("kid")} or jwk.get("alg", algorithm) != algorithm:
+            continue
+        try:
+            fit = _fit(jwk)
+        except InvalidInput:
+            continue
+        if algorithm in fit.algorithms:
+            found.append(fit)
     return found
 
 

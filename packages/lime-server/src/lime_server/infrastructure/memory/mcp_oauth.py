@@ -267,7 +267,10 @@ class MemorySpentAssertions:
 
     async def spend(self, name: bytes, until: datetime) -> bool:
         """Remember `name` until then; False if it is remembered already."""
-        return self._shared.spent_assertions.setdefault(name, until) is until
+        if name in self._shared.spent_assertions:
+            return False
+        self._shared.spent_assertions[name] = until
+        return True
 
     async def prune(self, expired_before: datetime, *, limit: int) -> int:
         """Forget at most `limit` that expired before that."""
