@@ -118,7 +118,10 @@ def test_the_error_reference_lists_exactly_the_codes_that_the_server_has():
         for branch in error.__subclasses__():
             yield from below(branch)
 
-    known = {(str(e.status), e.code) for e in below(errors.DomainError)}
+    from lime_server.modules.mcp_oauth.errors import OAuthError
+
+    oauth = set(below(OAuthError))
+    known = {(str(e.status), e.code) for e in set(below(errors.DomainError)) - oauth}
     known -= {("400", "ERROR")}  # the root is never raised
     # Made by the web edge rather than by the domain.
     known |= {
@@ -129,6 +132,14 @@ def test_the_error_reference_lists_exactly_the_codes_that_the_server_has():
     page = (ROOT / "docs/reference/errors.md").read_text()
     listed = set(re.findall(r"^\| (\d{3}) \| `([A-Z_]+)`", page, re.MULTILINE))
     assert listed == known
+    of_oauth = {(str(e.status), e.code) for e in oauth}
+    of_oauth |= {
+        ("429", "temporarily_unavailable"),
+        ("503", "temporarily_unavailable"),
+        ("500", "server_error"),
+    }
+    listed = set(re.findall(r"^\| (\d{3}) \| `([a-z_]+)`", page, re.MULTILINE))
+    assert listed == of_oauth
 
 
 def test_every_symbol_in_the_life_of_a_login_is_in_the_code():

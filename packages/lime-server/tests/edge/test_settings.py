@@ -64,6 +64,22 @@ def test_name_servers_can_be_chosen(environ):
     assert load(dns_servers=(NameServer("::1"),)).dns_servers == (("::1", 53),)
 
 
+def test_scopes_are_separated_by_spaces(environ):
+    assert load().mcp_scopes == ("mcp",)
+    environ.setenv("LIME_MCP_SCOPES", "mcp:read  mcp:write mcp:read")
+    found = load()
+    assert found.mcp_scopes == ("mcp:read", "mcp:write")
+    assert found.model_dump(mode="json")["mcp_scopes"] == "mcp:read mcp:write"
+    assert load(mcp_scopes=("a",)).mcp_scopes == ("a",)
+
+
+@pytest.mark.parametrize("text", ["", "  ", 'a"b', "a\\b", "é"])
+def test_a_scope_is_a_scope_token(environ, text):
+    environ.setenv("LIME_MCP_SCOPES", text)
+    with pytest.raises(SettingsError, match="LIME_MCP_SCOPES: write scopes"):
+        load()
+
+
 @pytest.mark.parametrize("text", ["resolver.example", "10.0.0.2:0", "10.0.0.2:65536", "[::1", "1"])
 def test_a_name_server_is_an_address(environ, text):
     environ.setenv("LIME_DNS_SERVERS", text)
