@@ -176,6 +176,40 @@ def test_an_agent_is_bound(deployment: Deployment) -> None:
     assert refused == {"code": "REDIRECT_URI_NOT_LISTED", "status": 400}
 
 
+def test_an_agent_has_tokens_for_mcp_servers(deployment: Deployment) -> None:
+    agent, other, site = deployment.agent(), deployment.agent(), deployment.site()
+    browser = deployment.browser()
+    with deployment.server("mcp") as server, Wire(server.api_base) as wire:
+        allowed = wire.http.put(
+            f"/core/agents/{agent.agent_id}/capabilities",
+            json={"capabilities": ["oauth:mcp"]},
+            headers=browser.headers,
+        )
+        assert allowed.status_code == 200, allowed.text
+        wild = environment(server, agent.token, site.token, OTHER_AGENT_TOKEN=other.token)
+        with Program("mcp_token", wild) as program:
+            facts = program.facts()
+            found = [program.facts() for _ in range(3)]
+    assert (facts["token_type"], facts["expires_in"], facts["cached"]) == ("Bearer", 300, True)
+    assert facts["access_token"].count(".") == 2
+    # The server is on loopback, and lets names of private networks in.
+    assert found == [
+        {"what": "special use", "error": None},
+        {
+            "what": "unknown",
+            "error": "AuthenticationError",
+            "code": "invalid_client",
+            "status": 401,
+        },
+        {
+            "what": "not allowed",
+            "error": "OAuthCapabilityError",
+            "code": "access_denied",
+            "status": 403,
+        },
+    ]
+
+
 def _log_in(program: Program) -> None:
     program.tell("log in")
     assert program.facts()["handled"]

@@ -159,6 +159,12 @@ async def test_every_flaw_of_an_assertion_looks_the_same_from_outside(
     assert "an OAuth client was refused: " in caplog.text
 
 
+async def test_of_several_keys_the_one_that_fits_is_taken(small_world, asking):
+    await keys_of(small_world, PUBLIC["RS256"], PUBLIC["ES256"], PUBLIC["EdDSA"])
+    for alg in ("ES256", "RS256", "EdDSA"):
+        assert (await asking(alg)).status_code == 200
+
+
 async def test_an_assertion_may_not_live_for_an_hour(small_world, asking):
     await keys_of(small_world, PUBLIC["ES256"])
     now = int(small_world.clock.now().timestamp())

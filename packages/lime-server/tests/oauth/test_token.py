@@ -271,6 +271,8 @@ async def test_an_agent_that_may_not_act_keeps_its_refresh_token(world, api):
     }
     await world.allow(capable=False)
     refused(await api.token(refresh), 403, "access_denied")
+    await world.allow(active=False)
+    refused(await api.token(refresh), 403, "access_denied")
     world.clock.advance(60)
     await world.allow()
     granted(await api.token(refresh))
