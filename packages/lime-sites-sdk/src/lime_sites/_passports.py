@@ -69,9 +69,9 @@ class Verifier:
         elif expected_request_id:
             expect = Expectation.login(request_id=expected_request_id, leeway=LEEWAY)
         else:
-            raise _refused("the request id to expect is empty")
+            raise refused("the request id to expect is empty")
         # 2. Signed by the issuer. 3. Only what was signed is handed on.
-        return _passport((yield from self._prove(unverified_jwt, expect)))
+        return _passport((yield from self.prove(unverified_jwt, expect)))
 
     def verify_binding(
         self, unverified_jwt: str, expected_binding_id: str | None
@@ -80,19 +80,25 @@ class Verifier:
         # 1. Bound to this site in any case, and to one binding if the caller knows which.
         site_id = yield from self.own_site_id()
         if expected_binding_id == "":
-            raise _refused("the binding id to expect is empty")
+            raise refused("the binding id to expect is empty")
         expect = Expectation.binding(site_id=site_id, binding_id=expected_binding_id, leeway=LEEWAY)
         # 2. Signed by the issuer. 3. Only what was signed is handed on.
-        return _binding_passport((yield from self._prove(unverified_jwt, expect)))
+        return _binding_passport((yield from self.prove(unverified_jwt, expect)))
 
-    def _prove(self, unverified_jwt: str, expect: Expectation) -> Flow[dict[str, Any]]:
+    def prove(self, unverified_jwt: str, expect: Expectation) -> Flow[dict[str, Any]]:
+        """Return the claims that the issuer signed, of a token that says what `expect` wants.
+
+        Raises:
+            InvalidPassportError: it proves nothing.
+            KeysUnavailableError: nothing can be said about it now.
+        """
         # 1. With the keys at hand. 2. If they lack the one that is named, with fresh ones, once.
         claims = self._check(unverified_jwt, (yield from self._keys()), expect)
         if claims is None:
             keys = yield from self._keys(unknown_kid=True)
             claims = self._check(unverified_jwt, keys, expect)
         if claims is None:
-            raise _refused("signed with a key that the issuer does not publish")
+            raise refused("signed with a key that the issuer does not publish")
         return claims
 
     def own_site_id(self) -> Flow[str]:
@@ -118,7 +124,7 @@ class Verifier:
             kind = type(error).__name__
             reason = f"{kind}: {error}" if isinstance(error, InvalidTokenError) else kind
         # Raised here, so that the reason does not travel along as `__context__`.
-        raise _refused(reason)
+        raise refused(reason)
 
     def _keys(self, *, unknown_kid: bool = False) -> Flow[JwkSet]:
         plan = self.cache.plan(self.issuer, unknown_kid=unknown_kid)
@@ -153,7 +159,7 @@ class Verifier:
 
 
 def _passport(claims: dict[str, Any]) -> Passport:
-    known = _read(LoginClaims, claims)
+    known = read_claims(LoginClaims, claims)
     return Passport(
         agent_id=known.sub,
         request_id=known.request_id,
@@ -167,7 +173,7 @@ def _passport(claims: dict[str, Any]) -> Passport:
 
 
 def _binding_passport(claims: dict[str, Any]) -> BindingPassport:
-    known = _read(BindingClaims, claims)
+    known = read_claims(BindingClaims, claims)
     return BindingPassport(
         agent_id=known.sub,
         binding_id=known.binding_id,
@@ -184,15 +190,17 @@ def _with_agent_id(claims: dict[str, Any]) -> dict[str, Any]:
     return {**claims, "agent_id": claims["sub"]}
 
 
-def _read(model: type[M], claims: dict[str, Any]) -> M:
+def read_claims(model: type[M], claims: dict[str, Any]) -> M:
+    """Return proven claims under their names. Raises InvalidPassportError."""
     try:
         return model.model_validate(claims)
     except ValidationError as error:
         wrong = ", ".join(str(detail["loc"]) for detail in error.errors(include_input=False))
     # Raised here, so that the claims do not travel along as `__context__`.
-    raise _refused(f"claims of another shape: {wrong}")
+    raise refused(f"claims of another shape: {wrong}")
 
 
-def _refused(reason: str) -> InvalidPassportError:
+def refused(reason: str) -> InvalidPassportError:
+    """Write `reason` to the log and return the error that does not tell it."""
     logger.warning("passport refused: %s", reason)
     return InvalidPassportError("the passport is not valid", code="INVALID_PASSPORT")

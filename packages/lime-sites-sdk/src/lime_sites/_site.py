@@ -4,11 +4,11 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lime_sdk_core import AsyncDriver, ClosedError, Flow, LimeError, Request
 from lime_sites import _flows, _setup
@@ -16,6 +16,7 @@ from lime_sites._events import Inbox
 from lime_sites._handling import Application, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
+from lime_sites._tasks import end, keep
 from lime_sites._types import (
     Binding,
     BindingPage,
@@ -25,6 +26,9 @@ from lime_sites._types import (
     Passport,
 )
 from lime_sites.errors import ERRORS
+
+if TYPE_CHECKING:
+    from lime_sites.mcp import LimeTokenVerifier
 
 logger = logging.getLogger("lime_sites")
 
@@ -282,6 +286,42 @@ class LimeSite:
         """End one of this site's bindings. May be repeated. Raises as `get_binding` does."""
         return await self._run(_flows.end_binding(binding_id))
 
+    def mcp_verifier(
+        self,
+        *,
+        resource: str | None = None,
+        domain: str | None = None,
+        issuer: str | None = None,
+        required_scopes: Sequence[str] | None = None,
+    ) -> "LimeTokenVerifier":
+        """Return a verifier of this site's MCP access tokens, on this client's connections.
+
+        It shares the cache of signing keys, and ends with this client. Needs the extra `mcp`.
+
+        Args:
+            resource: the URL of the MCP server.
+            domain: its host name; one of the two is needed, see `LimeTokenVerifier`.
+            issuer: LIME's OAuth issuer, if it is not the API base with `/modules/oauth` behind it.
+            required_scopes: what a token needs; `mcp` if not given.
+
+        Raises:
+            UnpinnedVerifierError: there is neither resource nor domain.
+            ConfigurationError: one of them cannot be used.
+        """
+        from lime_sites.mcp import _verifier  # noqa: PLC0415 - only MCP servers have the extra
+
+        return _verifier.LimeTokenVerifier(
+            resource=resource,
+            domain=domain,
+            issuer=issuer,
+            required_scopes=_verifier.DEFAULT_SCOPES
+            if required_scopes is None
+            else required_scopes,
+            shared=_verifier.Shared(
+                self._driver, self._verifier.cache, self, self._verifier.wall_clock
+            ),
+        )
+
     async def run(self) -> None:
         """Receive logins until `aclose`, for a program that does nothing else.
 
@@ -302,9 +342,9 @@ class LimeSite:
         """
         self._closed = True
         if self._listener is not None:
-            await _end({self._listener}, grace=0)
-        await _end(self._work, grace=CLOSE_GRACE)
-        await _end(self._fetches, grace=0)
+            await end({self._listener}, grace=0)
+        await end(self._work, grace=CLOSE_GRACE)
+        await end(self._fetches, grace=0)
         await self._driver.aclose()
         if not self._failure_is_known:
             self._raise_failure()
@@ -367,7 +407,7 @@ class LimeSite:
             raise self._failure
 
     def _start(self, work: Flow[None]) -> None:
-        _keep(self._work, self._in_turn(work))
+        keep(self._work, self._in_turn(work))
 
     async def _in_turn(self, work: Flow[None]) -> None:
         async with self._slots:
@@ -384,7 +424,7 @@ class LimeSite:
 
     def background(self, flow: Flow[None]) -> None:
         """Run `flow` in a task of its own, which no caller's cancellation ends."""
-        _keep(self._fetches, self._driver.run(flow))
+        keep(self._fetches, self._driver.run(flow))
 
     async def await_landing(self, landed: Future[None]) -> None:
         """Wait for somebody's fetch of the keys."""
@@ -433,24 +473,3 @@ def _loop_is_running() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-    """Start `work` and hold on to it: the event loop itself keeps only weak references."""
-    task = asyncio.create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-
-
-async def _end(tasks: set[asyncio.Task[None]], *, grace: float) -> None:
-    """Wait up to `grace` seconds for `tasks`, then cancel what is left; never oneself.
-
-    Those of another loop have ended with it.
-    """
-    loop, me = asyncio.get_running_loop(), asyncio.current_task()
-    others = {task for task in tasks if task is not me and task.get_loop() is loop}
-    if others and grace:
-        _, others = await asyncio.wait(others, timeout=grace)
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from contextlib import ExitStack
@@ -31,6 +31,7 @@ from lime_sites.errors import ERRORS
 
 if TYPE_CHECKING:
     from lime_sdk_core._http import SyncStream
+    from lime_sites.mcp import LimeTokenVerifierSync
 
 logger = logging.getLogger("lime_sites")
 
@@ -170,6 +171,42 @@ class LimeSiteSync:
     def end_binding(self, binding_id: str) -> Binding:
         """End one of this site's bindings, as `LimeSite.end_binding` does."""
         return self._run(_flows.end_binding(binding_id))
+
+    def mcp_verifier(
+        self,
+        *,
+        resource: str | None = None,
+        domain: str | None = None,
+        issuer: str | None = None,
+        required_scopes: Sequence[str] | None = None,
+    ) -> "LimeTokenVerifierSync":
+        """Return a verifier of this site's MCP access tokens, on this client's connections.
+
+        It shares the cache of signing keys, and ends with this client. Needs the extra `mcp`.
+
+        Args:
+            resource: the URL of the MCP server.
+            domain: its host name; one of the two is needed, see `LimeTokenVerifierSync`.
+            issuer: LIME's OAuth issuer, if it is not the API base with `/modules/oauth` behind it.
+            required_scopes: what a token needs; `mcp` if not given.
+
+        Raises:
+            UnpinnedVerifierError: there is neither resource nor domain.
+            ConfigurationError: one of them cannot be used.
+        """
+        from lime_sites.mcp import _verifier  # noqa: PLC0415 - only MCP servers have the extra
+
+        return _verifier.LimeTokenVerifierSync(
+            resource=resource,
+            domain=domain,
+            issuer=issuer,
+            required_scopes=_verifier.DEFAULT_SCOPES
+            if required_scopes is None
+            else required_scopes,
+            shared=_verifier.Shared(
+                self._driver, self._verifier.cache, self, self._verifier.wall_clock
+            ),
+        )
 
     def run(self) -> None:
         """Receive logins until another thread calls `close`, for a program that does nothing else.

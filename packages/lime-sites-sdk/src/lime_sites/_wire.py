@@ -136,6 +136,20 @@ class BindingClaims(_Wire):
     site_id: _Text
 
 
+class AccessClaims(_Wire):
+    """The claims of a proven access token that we hand out under a name: protocol section 6."""
+
+    model_config = ConfigDict(strict=True)
+
+    sub: _Text
+    jti: _Text
+    exp: int
+    aud: _Text | list[_Text]
+    domain: _Text
+    client_id: _Text | None = None
+    scope: str = ""
+
+
 class Approved(_Wire):
     """An agent is in."""
 

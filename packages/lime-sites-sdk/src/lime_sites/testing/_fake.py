@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from functools import cache
 from threading import RLock
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
-from lime_jwt import TYP_BINDING, TYP_LOGIN, SigningKey, encode_jwks
+from lime_jwt import TYP_ACCESS, TYP_BINDING, TYP_LOGIN, SigningKey, encode_jwks
 from lime_sdk_core import mount
 from lime_sites._site import LimeSite
 from lime_sites._site_sync import LimeSiteSync
@@ -30,6 +31,9 @@ LIFETIME: Final = 300
 PASSPORT_LIFETIME: Final = 60
 """Seconds of life of a passport: protocol section 10."""
 
+ACCESS_LIFETIME: Final = 300
+"""Seconds of life of an access token: protocol section 10."""
+
 
 class FakeLime:
     """What a site sees of LIME.
@@ -37,6 +41,7 @@ class FakeLime:
     Attributes:
         base_url: its API base. The name never resolves (RFC 6761), so nothing leaves the process.
         issuer: the `iss` of its passports.
+        oauth_issuer: the `iss` of its access tokens.
         site_id: the site that the token belongs to.
         site_token: the token that it accepts.
         logins: all login requests, by id.
@@ -53,6 +58,7 @@ class FakeLime:
     ) -> None:
         self.issuer = issuer
         self.base_url = f"{issuer}/api/v1"
+        self.oauth_issuer = f"{self.base_url}/modules/oauth"
         self.site_id = str(uuid4())
         self.site_token = f"st_{secrets.token_urlsafe(32)}"
         self.logins: dict[str, FakeLogin] = {}
@@ -172,6 +178,36 @@ class FakeLime:
         kept = ("iss", "sub", "iat", "exp", "jti", "user_id", "site_id")
         good = {**{name: login[name] for name in kept}, **own}
         return self._sign(good, claims or {}, typ=TYP_BINDING)
+
+    def access_token(
+        self,
+        *,
+        resource: str | None = None,
+        domain: str | None = None,
+        agent_id: str = "agent-1",
+        scope: str = "mcp",
+        claims: Mapping[str, object] | None = None,
+    ) -> str:
+        """Return an access token for an MCP server.
+
+        Args:
+            resource: the server's URL; without it, a token in the short form.
+            domain: the server's host, if there is no resource to take it from.
+            agent_id: who acts.
+            scope: what the token allows.
+            claims: replace those that a token would have; None removes one.
+        """
+        login = self._claims("", agent_id)
+        good = {
+            **{name: login[name] for name in ("sub", "iat", "jti")},
+            "iss": self.oauth_issuer,
+            "aud": "mcp" if resource is None else ["mcp", resource],
+            "exp": int(self._wall_clock()) + ACCESS_LIFETIME,
+            "domain": domain or urlsplit(resource or "").hostname,
+            "client_id": agent_id,
+            "scope": scope,
+        }
+        return self._sign(good, claims or {}, typ=TYP_ACCESS)
 
     def expired_passport(self, request_id: str) -> str:
         """Return a passport that was good an hour ago."""
