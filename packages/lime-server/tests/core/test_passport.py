@@ -8,6 +8,7 @@ from lime_server.core.agents import Agent
 from lime_server.core.clock import SystemClock
 from lime_server.core.errors import DomainError, RateLimited
 from lime_server.core.passport import PassportContext, PassportType
+from lime_server.modules.mcp_oauth.errors import OAuthError
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, 999999, tzinfo=UTC)
 AGENT = Agent("agent", "owner", "Agent", None, None, True, NOW, False, 0, False)
@@ -54,11 +55,22 @@ def every(error):
 
 
 def test_every_error_has_a_code_of_its_own_and_a_message_for_a_human():
-    errors = list(every(DomainError))
+    # Those of OAuth have the codes of its specifications, and a page of their own.
+    oauth = set(every(OAuthError))
+    errors = [error for error in every(DomainError) if error not in oauth]
     assert len({error.code for error in errors}) == len(errors)
     for error in errors:
         assert error.code == error.code.upper()
         assert 400 <= error.status < 600
+        assert str(error()) == error.default_message
+        assert error.default_message.endswith(".")
+
+
+def test_every_error_of_oauth_has_a_code_of_its_specification_and_a_message():
+    errors = list(every(OAuthError))
+    for error in errors:
+        assert error.code == error.code.lower()
+        assert 400 <= error.status < 500
         assert str(error()) == error.default_message
         assert error.default_message.endswith(".")
 

@@ -61,6 +61,22 @@ async def test_of_fifty_exchanges_of_one_code_one_wins_and_the_others_end_what_i
     assert b'lime_oauth_tokens_total{what="replay"} 1.0' in world.metrics.render()
 
 
+async def test_who_is_slower_between_reading_and_spending_a_code_has_replayed_it(
+    world, api, monkeypatch
+):
+    form = await world.exchange_form(await world.client())
+    unspent = await world.oauth.codes.find(world.parts.tokens.hash(form["code"]))
+    first = granted(await api.token(form))
+
+    async def as_it_was(_code_hash):
+        return unspent
+
+    monkeypatch.setattr(world.oauth.codes, "find", as_it_was)
+    refused(await api.token(form), 400, "invalid_grant")
+    sid = world.claims(first["access_token"], domain="mcp.shop.com")["sid"]
+    assert (await world.oauth.refresh_tokens.family(sid)).revoked_at == world.clock.now()
+
+
 async def test_two_refreshes_at_once_both_succeed_and_a_later_one_ends_the_family(world, api):
     client = await world.client()
     first = granted(await api.token(await world.exchange_form(client)))
