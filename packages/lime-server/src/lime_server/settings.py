@@ -281,6 +281,21 @@ class Settings(BaseSettings):
         description="Seconds in which a refresh token that was replaced still works, for clients "
         "that refresh twice at once. Later it counts as stolen.",
     )
+    mcp_registration_rate: RateSetting = Field(
+        Limit(rate=0.003, burst=10),
+        description="Registrations of OAuth clients per client address (IPv6: per /64), "
+        "`RATE:BURST` or `off`.",
+    )
+    mcp_private_schemes: bool = Field(
+        default=False,
+        description="Whether OAuth clients may register redirects to schemes of their own, such as "
+        "`com.example.app:/callback`. MCP's specification knows only https and this machine.",
+    )
+    mcp_loopback_documents: bool = Field(
+        default=False,
+        description="For development: whether the metadata document of an OAuth client may be "
+        "http on this machine. Only where the public URL itself is on loopback.",
+    )
 
     # Owners
     captcha: Literal["none", "pow", "turnstile"] = Field(
@@ -440,6 +455,14 @@ class Settings(BaseSettings):
     def _one_master_key(self) -> "Settings":
         if (self.master_key is None) == (self.master_key_file is None):
             raise ValueError("set one of LIME_MASTER_KEY and LIME_MASTER_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
+    def _loopback_stays_on_loopback(self) -> "Settings":
+        if self.mcp_loopback_documents and not self.public_url.is_loopback:
+            raise ValueError(
+                "LIME_MCP_LOOPBACK_DOCUMENTS is for a LIME_PUBLIC_URL on loopback only"
+            )
         return self
 
     @model_validator(mode="after")

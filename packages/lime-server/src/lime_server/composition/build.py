@@ -14,6 +14,7 @@ from lime_server import __version__
 from lime_server.composition import docs
 from lime_server.composition.binding import binding_parts
 from lime_server.composition.mcp_oauth import oauth_pruning, token_parts
+from lime_server.composition.oauth_clients import client_finder, client_parts
 from lime_server.composition.openapi import describe
 from lime_server.composition.parts import Background, Parts
 from lime_server.composition.registry import owners_desk
@@ -30,6 +31,7 @@ from lime_server.modules.binding.routes import router as binding_routes
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
 from lime_server.modules.kyc.routes import router as kyc_routes
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
+from lime_server.modules.mcp_oauth.client_routes import client_router
 from lime_server.modules.mcp_oauth.metadata import (
     CROSS_ORIGIN_PATHS,
     PLAIN_PATHS,
@@ -54,7 +56,7 @@ _ANSWERS_SWEPT_EVERY = 60.0
 _BINDINGS_SWEPT_EVERY = 60.0
 """Seconds; requests and codes expire by themselves."""
 _OAUTH_SWEPT_EVERY = 600.0
-"""Seconds; codes and tokens expire by themselves."""
+"""Seconds; codes and tokens expire by themselves, and clients are kept for a month."""
 _KYC_SWEPT_EVERY = 600.0
 """Seconds; a case expires by itself, and documents are kept for weeks."""
 
@@ -92,6 +94,8 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
         loopback_too=settings.public_url.is_loopback,
     )
     bindings = binding_parts(parts)
+    clients = client_finder(parts)
+    oauth = client_parts(parts, clients)
     app = FastAPI(
         title="LIME",
         version=__version__,
@@ -117,6 +121,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
                 partial(_every, _KYC_SWEPT_EVERY, parts.kyc.sweep),
                 partial(_every, _BINDINGS_SWEPT_EVERY, bindings.bindings.prune),
                 partial(_every, _OAUTH_SWEPT_EVERY, oauth_pruning(parts).once),
+                partial(_every, _OAUTH_SWEPT_EVERY, oauth.registration.prune),
                 partial(parts.ring.run, interval=settings.key_refresh_interval, bell=parts.bell),
             ]
         ),
@@ -128,7 +133,8 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
     for routes in desk.routes:
         api.include_router(routes)
     api.include_router(binding_routes(bindings))
-    api.include_router(token_router(token_parts(parts, parts.oauth.clients)))
+    api.include_router(token_router(token_parts(parts, clients)))
+    api.include_router(client_router(oauth))
     api.include_router(account_routes(parts.accounts.routes))
     api.include_router(audit_routes(parts.audit, parts.sessions))
     api.include_router(kyc_routes(parts.kyc, parts.sessions))

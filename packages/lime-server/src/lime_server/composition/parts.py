@@ -10,6 +10,7 @@ from datetime import timedelta
 import lime_jwt
 from lime_server.composition.accounts import AccountOffice, open_accounts
 from lime_server.composition.mcp_oauth import OAuthStores, open_oauth
+from lime_server.composition.oauth_clients import open_documents
 from lime_server.composition.registry import RegistryParts, open_registry
 from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
@@ -34,6 +35,7 @@ from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, 
 from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.master_key import master_key
 from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.memory.client_documents import MemoryDocuments
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
 from lime_server.infrastructure.postgres.binding import PostgresBindings
@@ -53,6 +55,7 @@ from lime_server.infrastructure.web.idempotency import AnswerStore
 from lime_server.infrastructure.web.limits import Counter
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.modules.binding.ports import BindingStore
+from lime_server.modules.mcp_oauth.ports import Documents
 from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
 from lime_server.settings import Settings
 
@@ -89,6 +92,8 @@ class Parts:
     ring: KeyRing
     bell: Wakeup
     counter: Counter
+    documents: Documents = field(default_factory=MemoryDocuments)
+    """Where OAuth clients' documents come from."""
     metrics: Metrics = field(default_factory=Metrics)
     vital: Mapping[str, Probe] = field(default_factory=dict)
     """Engines without which nothing works, by name."""
@@ -177,6 +182,7 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             events=PostgresEvents(database),
             bindings=PostgresBindings(database),
             oauth=open_oauth(database),
+            documents=open_documents(settings),
             answers=PostgresAnswers(database, secrets.answers),
             tokens=secrets.tokens,
             puzzles=Puzzles(),

@@ -283,3 +283,28 @@ class AccessTokenReader(Protocol):
     def read(self, unverified_token: str, now: datetime) -> Mapping[str, object] | None:
         """The claims of one that is ours and valid at `now`, else None."""
         ...
+
+
+class DocumentUnavailable(Exception):  # noqa: N818 - it says what happened
+    """A document cannot be had now; the message is fit for whoever named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server answered with 200 OK."""
+
+    body: bytes
+    content_type: str
+    cache_control: str
+    """Both as the headers say; empty if there is none."""
+
+
+class Documents(Protocol):
+    """Fetches small documents from servers that strangers name."""
+
+    async def fetch(self, url: str) -> Fetched:
+        """The document at `url`: never from a private network, never by a redirect.
+
+        Raises DocumentUnavailable.
+        """
+        ...
