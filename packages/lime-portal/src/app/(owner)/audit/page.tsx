@@ -1,0 +1,20 @@
+"use client";
+
+import { BASE } from "@/api/client";
+import { AuditLog } from "@/audit/log";
+import { useMe } from "@/session/session";
+import { DownloadLink } from "@/ui/button";
+import { Page } from "@/ui/page";
+
+export default function Audit() {
+  const { me } = useMe();
+  return (
+    <Page
+      title="Audit log"
+      lead="Who did what in your name, or to what is yours. Entries are chained by hashes, and none is ever changed."
+      action={<DownloadLink href={`${BASE}/foundation/audit/export`}>Export as JSON lines</DownloadLink>}
+    >
+      <AuditLog path="/foundation/audit" reader={{ owner: me.user_id, viewer: me.user_id }} />
+    </Page>
+  );
+}
