@@ -418,7 +418,9 @@ async def test_openapi_says_which_credentials_and_keys_are_needed(api):
     paths = (await api.get("https://lime.example/openapi.json")).json()["paths"]
     agent = paths["/api/v1/core/agents/{agent_id}"]
     assert agent["get"]["security"] == [{"OwnerSession": []}]
-    assert agent["delete"]["security"] == [{"OwnerSession": [], "CsrfToken": []}]
+    assert agent["delete"]["security"] == [
+        {"OwnerSession": [], "CsrfToken": [], "CsrfCookie": []}
+    ]
     key = next(one for one in agent["delete"]["parameters"] if one["name"] == "Idempotency-Key")
     assert key["schema"] == {
         "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"

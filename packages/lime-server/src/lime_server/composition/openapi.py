@@ -13,11 +13,17 @@ from lime_server.core.errors import (
     RequestTooSlow,
 )
 from lime_server.modules import http
+from lime_server.modules.credentials import CSRF_COOKIE
 
 _UNSAFE = {"post", "put", "patch", "delete"}
 
 _SESSION = str(http.session_cookie.scheme_name)
-_BROWSER: dict[str, list[str]] = {_SESSION: [], str(http.csrf_token.scheme_name): []}
+_CSRF_COOKIE = "CsrfCookie"
+_BROWSER: dict[str, list[str]] = {
+    _SESSION: [],
+    str(http.csrf_token.scheme_name): [],
+    _CSRF_COOKIE: [],
+}
 
 _REQUEST_ID = {
     "name": "X-Request-Id",
@@ -35,19 +41,30 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Give `app` an OpenAPI document that is true for the whole stack, edge included."""
+def describe(app: FastAPI, *, session_cookie: str) -> None:
+    """Give `app` an OpenAPI document that is true for the whole stack, edge included.
+
+    `session_cookie` is what this deployment calls it.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _completed(plain())
+            app.openapi_schema = _completed(plain(), session_cookie)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
+def _completed(document: dict[str, Any], session_cookie: str) -> dict[str, Any]:
+    schemes = document["components"]["securitySchemes"]
+    schemes[_SESSION]["name"] = session_cookie
+    schemes[_CSRF_COOKIE] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": CSRF_COOKIE,
+        "description": "Set beside the session's. The header repeats it.",
+    }
     for operations in document["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)

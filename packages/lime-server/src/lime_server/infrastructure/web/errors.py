@@ -6,17 +6,21 @@ from http import HTTPStatus
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server.core.errors import DomainError
 from lime_server.infrastructure.web.asgi import answer, answer_error, envelope
+from lime_server.infrastructure.web.trace import route_of
 
 MOST_PROBLEMS = 10
 """Problems listed of one invalid request: a body of thousands of wrong keys gets a short answer."""
 LONGEST_PLACE = 64
 """Characters shown of a field's name, which the caller chose."""
+
+_JSON = "application/json"
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +84,7 @@ def _place(part: object) -> str:
     return str(part)[:LONGEST_PLACE]
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     phrase = HTTPStatus(error.status_code).phrase
     # The same code as `core.errors.NotFound` has; "METHOD_NOT_ALLOWED" and so on for others.
@@ -88,6 +92,18 @@ async def _http(_request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         code = "INVALID_REQUEST"
     message = "There is no such path." if error.status_code == HTTPStatus.NOT_FOUND else phrase
-    return Response(
-        envelope(code, message), error.status_code, error.headers, media_type="application/json"
-    )
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
+        headers = {**(headers or {}), "Allow": ", ".join(sorted(allowed))}
+    return Response(envelope(code, message), error.status_code, headers, media_type=_JSON)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of every route with the pattern that matched; a router knows of one alone."""
+    pattern = route_of(request.scope)
+    return {
+        method
+        for route in iter_route_contexts(request.app.router.routes)
+        if route.path == pattern
+        for method in route.methods or ()
+    }
