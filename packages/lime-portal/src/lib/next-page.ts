@@ -23,3 +23,8 @@ export function safeNext(unverified: string | null, origin: string): string {
 export function signInPage(path: string): string {
   return path === "/" ? "/login/" : `/login/?next=${encodeURIComponent(path)}`;
 }
+
+/** `page` (one of ours, without a query), which goes on to `next` when it is done. */
+export function withNext(page: string, next: string | null | undefined): string {
+  return next === null || next === undefined || next === "" ? page : `${page}?next=${encodeURIComponent(next)}`;
+}
