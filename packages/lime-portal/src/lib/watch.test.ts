@@ -24,7 +24,7 @@ async function watched(streams: (Stream | Error)[], stopAfter = streams.length) 
     sleep: async (milliseconds, signal) => {
       if (milliseconds === PATIENCE) {
         // Never over, unless the stream says nothing at all.
-        await new Promise<void>((resolve) => (silent ? resolve() : signal.addEventListener("abort", () => undefined)));
+        await (silent ? Promise.resolve() : sleep(60_000, signal));
         return;
       }
       pauses.push(milliseconds);
