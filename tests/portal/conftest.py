@@ -3,17 +3,22 @@
 Everything is found by role and name, as a screen reader would find it.
 """
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, expect
 
 import lime_server
-from tests.portal.people import Mailbox, Person
+from tests.portal.checks import WIDTHS
+from tests.portal.people import PASSWORD, Mailbox, Person
 from tests.portal.watch import Watch
 from tests.support.server import DevServer, LimeServer
 
@@ -33,6 +38,21 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+HOST = "localhost"
+"""Rather than a number: passkeys are bound to names (WebAuthn, section 5.1.2)."""
+
+OPERATOR = "operator@people.example"
+"""The first owner of the shared server, with the password that everybody here has."""
+
+ENVIRONMENT = {
+    # All of our people are on loopback, and say where they come from.
+    "LIME_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
+    # Both are worked on for real; how long that takes is not our subject.
+    "LIME_CAPTCHA_DIFFICULTY": "10",
+    "LIME_DIFFICULTY": "8",
+}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,58 +89,101 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """A fresh server as a newcomer starts it, by a name that passkeys may be bound to."""
-    environment = {
-        # Everybody is slowed down per address, and all of our people are on loopback.
-        "LIME_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
-        # The page solves it in a worker; how long that takes is not our subject.
-        "LIME_CAPTCHA_DIFFICULTY": "10",
-        "LIME_DIFFICULTY": "8",
-        "LIME_RATE_PER_ADDRESS": "off",
-    }
+    """The server that most tests share, on which its operator can sign in."""
     folder = tmp_path_factory.mktemp("portal")
-    with DevServer(folder, host="localhost", environment=environment) as running:
+    with DevServer(folder, host=HOST, environment=ENVIRONMENT) as running:
+        token = running.ready["first_owner_token"]
+        account = {"token": token, "email": OPERATOR, "password": PASSWORD}
+        headers = {"Origin": running.public_url, "X-Forwarded-For": some_address()}
+        url = f"{running.api_base}/foundation/users/first"
+        httpx.post(url, json=account, headers=headers, trust_env=False).raise_for_status()
         yield running
 
 
-@pytest.fixture(scope="session")
-def mailbox(server: DevServer) -> Iterator[Mailbox]:
-    with Mailbox(server.ready["mailbox_url"]) as box:
-        yield box
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[DevServer]:
+    """A server at its first start, on which nobody can sign in yet."""
+    with DevServer(tmp_path, name="fresh", host=HOST, environment=ENVIRONMENT) as running:
+        yield running
 
 
 @pytest.fixture
-def new_person(
-    browser: Browser, server: DevServer, mailbox: Mailbox
-) -> Iterator[Callable[..., Person]]:
+def new_person(browser: Browser, server: DevServer) -> Iterator[Callable[..., Person]]:
     """Makes people with a browser each. After the test, none of their pages may have misbehaved."""
-    watches: list[Watch] = []
-    contexts: list[BrowserContext] = []
+    people: list[Person] = []
 
-    def make(*, email: str | None = None, **options: Any) -> Person:
-        address = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+    def make(*, at: DevServer = server, email: str | None = None, **options: Any) -> Person:
         context = browser.new_context(
-            base_url=server.public_url,
-            extra_http_headers={"X-Forwarded-For": address},
-            viewport={"width": 1280, "height": 800},
+            base_url=at.public_url,
+            extra_http_headers={"X-Forwarded-For": some_address()},
+            viewport={"width": WIDTHS["wide"], "height": 800},
             locale="en-GB",
             timezone_id="UTC",
             **options,
         )
         context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        watches.append(Watch(context, server.public_url, server.api_base))
-        return Person(context, mailbox, watches[-1], email=email)
+        watch = Watch(context, at.public_url, at.api_base)
+        person = Person(context, Mailbox(at.ready["mailbox_url"]), watch, email=email)
+        people.append(person)
+        return person
 
     expect.set_options(timeout=PATIENCE)
     yield make
-    for context in contexts:
-        context.close()
-    for watch in watches:
-        watch.assert_nothing_happened()
+    for person in people:
+        person.context.close()
+    for person in people:
+        person.watch.assert_nothing_happened()
 
 
 @pytest.fixture
 def visitor(new_person: Callable[..., Person]) -> Person:
     """Somebody without an account, with a browser."""
     return new_person()
+
+
+@pytest.fixture
+def newcomer(visitor: Person) -> Person:
+    """Somebody who has registered, and has not signed in."""
+    visitor.register()
+    return visitor
+
+
+@pytest.fixture
+def owner(newcomer: Person) -> Person:
+    """Somebody who has signed in."""
+    newcomer.sign_in()
+    return newcomer
+
+
+@pytest.fixture
+def operator(new_person: Callable[..., Person]) -> Person:
+    """The operator, signed in, in a browser of their own."""
+    operator = new_person(email=OPERATOR)
+    operator.sign_in()
+    return operator
+
+
+@pytest.fixture
+def age_sessions(server: DevServer) -> Callable[[Person], None]:
+    """Lets an owner's last proof of who they are be an hour old."""
+
+    async def age(email: str) -> None:
+        connection = await asyncpg.connect(server.ready["database_url"])
+        await connection.execute(
+            "UPDATE foundation.sessions SET proven_at = proven_at - interval '1 hour' "
+            "WHERE owner_id = (SELECT owner_id FROM foundation.owners WHERE email = $1)",
+            email,
+        )
+        await connection.close()
+
+    def in_a_thread(person: Person) -> None:
+        # Playwright has an event loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, age(person.email)).result()
+
+    return in_a_thread
+
+
+def some_address() -> str:
+    """An address that nobody else comes from: everybody is slowed down by theirs."""
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
