@@ -73,6 +73,9 @@ export function usePages<T>(path: string | null, { every = 0 }: Every = {}): Pag
 export function useForget(): (path: string) => Promise<void> {
   const { mutate } = useSWRConfig();
   return async (path) => {
+    // The pages are kept apart from their sequence, which would else be put together from old ones.
+    const isPage = (key: unknown) => typeof key === "string" && (key === path || key.startsWith(`${path}?`));
+    await mutate(isPage, undefined, { revalidate: false });
     await mutate(unstable_serialize(() => pageAfter(path, null)), undefined, { revalidate: false });
   };
 }
