@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 
-import { usePages, type Pages } from "@/api/hooks";
+import type { Pages } from "@/api/hooks";
 import type { AuditEntry } from "@/api/types";
 import { matching, type Reader } from "@/lib/audit";
 import { Button } from "@/ui/button";
@@ -11,10 +11,9 @@ import { PagedList } from "@/ui/list";
 import { Empty } from "@/ui/page";
 import { FullEntry } from "./entry";
 
-/** Somebody's log at `path`, newest first, with a search of what is shown. */
-export function AuditLog({ path, reader }: { path: string; reader: Reader }) {
+/** Somebody's log, newest first, with a search of what is shown. */
+export function AuditLog({ pages, reader }: { pages: Pages<AuditEntry>; reader: Reader }) {
   const [query, setQuery] = useState("");
-  const pages = usePages<AuditEntry>(path);
   const found = pages.items === undefined ? undefined : matching(pages.items, query, reader);
   const shown: Pages<AuditEntry> = { ...pages, items: found };
   return (

@@ -3,9 +3,9 @@
 import { useEffect, useId, useRef, useState } from "react";
 
 import { call } from "@/api/client";
-import { ApiError } from "@/api/errors";
 import { usePages } from "@/api/hooks";
 import type { Agent, RegisteredAgent } from "@/api/types";
+import { fieldError, otherError } from "@/lib/field-error";
 import { useAction } from "@/session/use-action";
 import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
@@ -140,7 +140,6 @@ function NewAgent({ wanted, onMade }: { wanted: boolean; onMade: (agent: Registe
       await call<RegisteredAgent>("/core/agents/register", { method: "POST", body: { display_name: name } }),
     );
   });
-  const wrong = make.error instanceof ApiError && make.error.field === "display_name" ? make.error.message : undefined;
   return (
     <form
       noValidate
@@ -157,12 +156,12 @@ function NewAgent({ wanted, onMade }: { wanted: boolean; onMade: (agent: Registe
         label="Name of the new agent"
         value={name}
         onChange={setName}
-        error={empty ? "Give it a name." : wrong}
+        error={empty ? "Give it a name." : fieldError(make.error, "display_name")}
         required
         maxLength={100}
         autoFocus={wanted}
       />
-      {wrong === undefined ? <Problem error={make.error} /> : null}
+      <Problem error={otherError(make.error, ["display_name"])} />
       <div>
         <Button type="submit" kind="plain" busy={make.busy}>
           Make the agent

@@ -9,8 +9,9 @@ import { ApiError } from "@/api/errors";
 import { useApi } from "@/api/hooks";
 import type { BindingQuestion, GoingBack } from "@/api/types";
 import { isUnder, newKey, webAddress } from "@/lib/connecting";
-import { left, useNow } from "@/lib/countdown";
+import { left } from "@/lib/countdown";
 import { signInPage } from "@/lib/next-page";
+import { useNow } from "@/lib/use-now";
 import { useMe } from "@/session/session";
 import { useAction } from "@/session/use-action";
 import { Button, ButtonLink } from "@/ui/button";
@@ -164,9 +165,7 @@ function Warning({ question: { site, redirect_host } }: { question: BindingQuest
 }
 
 function TimeLeft({ until, onOver }: { until: string; onOver: () => void }) {
-  const now = useNow();
-  const remaining = now === undefined ? undefined : left(until, now);
-  const over = remaining?.over === true;
+  const { over, text } = left(until, useNow(1000));
   const told = useRef(onOver);
   useEffect(() => {
     told.current = onOver;
@@ -179,7 +178,7 @@ function TimeLeft({ until, onOver }: { until: string; onOver: () => void }) {
   }, [over]);
   return (
     <span role="timer" className="tabular-nums">
-      {over ? "about to run out" : (remaining?.text ?? " ")}
+      {over ? "about to run out" : text}
     </span>
   );
 }

@@ -75,7 +75,7 @@ export function Ask({
             }}
           />
           {files.length === 0 ? null : (
-            <ul aria-label="Chosen documents" className="grid gap-1 text-sm">
+            <ul aria-label="Chosen files" className="grid gap-1 text-sm">
               {files.map((file, index) => (
                 // Chosen anew as a whole, so a place is as good as a name, which may come twice.
                 <li key={index} className="break-words">

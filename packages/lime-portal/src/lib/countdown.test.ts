@@ -1,7 +1,6 @@
-import { act, renderHook } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { left, useNow } from "./countdown";
+import { left } from "./countdown";
 
 const UNTIL = "2026-11-23T10:00:00Z";
 const END = Date.parse(UNTIL);
@@ -25,25 +24,5 @@ describe("left", () => {
 
   it("takes what is no time for one that has passed", () => {
     expect(left("soon", END).over).toBe(true);
-  });
-});
-
-describe("useNow", () => {
-  beforeEach(() => {
-    vi.useFakeTimers({ now: END });
-  });
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
-  it("moves on once a second, and stops with the component", () => {
-    const { result, unmount } = renderHook(useNow);
-    expect(result.current).toBe(END);
-    act(() => {
-      vi.advanceTimersByTime(2000);
-    });
-    expect(result.current).toBe(END + 2000);
-    unmount();
-    expect(vi.getTimerCount()).toBe(0);
   });
 });

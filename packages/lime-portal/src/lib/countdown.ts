@@ -1,8 +1,4 @@
-"use client";
-
 /** How long is left. */
-
-import { useSyncExternalStore } from "react";
 
 export type Left = {
   /** By this machine's clock, which may be wrong: only the server knows. */
@@ -25,23 +21,6 @@ export function left(until: string, now: number): Left {
   return { over: false, text: minutes === 0 ? `${rest} s` : `${minutes} min ${two(rest)} s` };
 }
 
-/** The time in milliseconds, once a second; `undefined` until the browser runs the page. */
-export function useNow(): number | undefined {
-  const second = useSyncExternalStore(
-    subscribe,
-    () => Math.floor(Date.now() / 1000),
-    () => undefined,
-  );
-  return second === undefined ? undefined : second * 1000;
-}
-
 function two(count: number): string {
   return String(count).padStart(2, "0");
-}
-
-function subscribe(ticked: () => void): () => void {
-  const timer = setInterval(ticked, 1000);
-  return () => {
-    clearInterval(timer);
-  };
 }

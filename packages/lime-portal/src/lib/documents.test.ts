@@ -25,9 +25,9 @@ describe("problemWith", () => {
   it.each([
     ["none", [], "Choose at least one"],
     ["too many", Array.from({ length: 5 }, () => file(1)), "At most 4"],
-    ["a large one", [file(1), file(5 * MB + 1, "b.pdf")], "b.pdf has 5.0 MB"],
+    ["a large one", [file(1), file(5 * MB + 1, "b.pdf")], "b.pdf is larger than 5 MB"],
     ["an empty one", [file(0, "c.pdf")], "c.pdf is empty"],
-    ["too much together", [file(4 * MB), file(4 * MB), file(4 * MB)], "Together they have 12 MB"],
+    ["too much together", [file(4 * MB), file(4 * MB), file(4 * MB)], "Together they are larger than 10 MB"],
   ])("%s", (_what, files, said) => {
     expect(problemWith(files)).toContain(said);
   });
@@ -95,6 +95,7 @@ it.each([
   [1023, "1023 bytes"],
   [1024, "1 KB"],
   [1536, "1.5 KB"],
+  [2000, "2 KB"],
   [5 * MB, "5 MB"],
   [10.6 * MB, "11 MB"],
 ])("%i in words", (bytes, words) => {

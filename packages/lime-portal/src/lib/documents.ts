@@ -1,5 +1,7 @@
 /** Documents on their way to the server, which says the same of them (`foundation/kyc.py`). */
 
+import { PageError } from "@/api/errors";
+
 export const MOST_DOCUMENTS = 4;
 /** Bytes of one document. */
 export const LARGEST_DOCUMENT = 5 * 1024 * 1024;
@@ -19,8 +21,8 @@ const BEGINNINGS: readonly (readonly [string, readonly number[]])[] = [
 export type Packed = { name: string; content_type: string; content_base64: string };
 
 /** A file that cannot be sent; the message says which and why. */
-export class UnfitFile extends Error {
-  override readonly name = "UnfitFile";
+export class UnfitFile extends PageError {
+  override name = "UnfitFile";
 }
 
 /** What is wrong with the number or size of these files, in a sentence. */
@@ -33,7 +35,7 @@ export function problemWith(files: readonly { name: string; size: number }[]): s
   }
   const large = files.find(({ size }) => size > LARGEST_DOCUMENT);
   if (large !== undefined) {
-    return `${large.name} has ${inWords(large.size)}; a document may have ${inWords(LARGEST_DOCUMENT)}.`;
+    return `${large.name} is larger than ${inWords(LARGEST_DOCUMENT)}. Send it in parts, or with a lower resolution.`;
   }
   const empty = files.find(({ size }) => size === 0);
   if (empty !== undefined) {
@@ -41,7 +43,7 @@ export function problemWith(files: readonly { name: string; size: number }[]): s
   }
   const all = files.reduce((sum, { size }) => sum + size, 0);
   return all > LARGEST_CASE
-    ? `Together they have ${inWords(all)}; ${inWords(LARGEST_CASE)} can be sent at once.`
+    ? `Together they are larger than ${inWords(LARGEST_CASE)}. Leave some out, or lower their resolution.`
     : undefined;
 }
 
@@ -101,5 +103,5 @@ export function inWords(bytes: number): string {
     return bytes === 1 ? "1 byte" : `${bytes} bytes`;
   }
   const [size, unit] = bytes < 1024 * 1024 ? [bytes / 1024, "KB"] : [bytes / (1024 * 1024), "MB"];
-  return `${size < 10 && !Number.isInteger(size) ? size.toFixed(1) : Math.round(size)} ${unit}`;
+  return `${size < 10 ? Math.round(size * 10) / 10 : Math.round(size)} ${unit}`;
 }

@@ -20,7 +20,11 @@ export default function Overview() {
   const { me } = useMe();
   return (
     <Page title="Overview" lead={`Welcome, ${me.email}.`}>
-      <Content />
+      {me.suspended ? (
+        <p className="text-muted">While your account is suspended, this portal shows and changes nothing.</p>
+      ) : (
+        <Content />
+      )}
     </Page>
   );
 }

@@ -1,6 +1,6 @@
 "use client";
 
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { call, segment } from "@/api/client";
 import { usePages } from "@/api/hooks";
@@ -16,12 +16,16 @@ export default function Bindings() {
   const pages = usePages<OwnersBinding>("/modules/bindings");
   const [ended, setEnded] = useState<string>();
   const said = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // The button that was pressed is gone.
+    if (ended !== undefined) {
+      said.current?.focus();
+    }
+  }, [ended]);
   async function end({ binding_id, agent, site }: OwnersBinding) {
     await call(`/modules/bindings/${segment(binding_id)}`, { method: "DELETE" });
     await pages.reload();
     setEnded(`The binding of ${agent.display_name} to ${site.display_name} has ended.`);
-    // The button that was pressed is gone.
-    said.current?.focus();
   }
   return (
     <Page title="Bindings" lead="Accounts at sites that your agents are linked to. You can end each at any time.">

@@ -3,8 +3,8 @@
 import Link from "next/link";
 
 import { segment } from "@/api/client";
-import { useApi } from "@/api/hooks";
-import type { HeldThing, OwnerInFull } from "@/api/types";
+import { useApi, usePages } from "@/api/hooks";
+import type { AuditEntry, HeldThing, OwnerInFull } from "@/api/types";
 import { AuditLog } from "@/audit/log";
 import { useQuery } from "@/lib/use-query";
 import { Judge } from "@/operator/judge";
@@ -23,6 +23,11 @@ export default function Owner() {
 function Known({ id }: { id: string }) {
   const { me } = useMe();
   const { data: owner, error, mutate } = useApi<OwnerInFull>(`/foundation/operator/owners/${segment(id)}`);
+  const log = usePages<AuditEntry>(
+    owner === undefined ? null : `/foundation/operator/audit?owner_id=${encodeURIComponent(owner.user_id)}`,
+  );
+  // What was done stands in the log, too.
+  const again = () => Promise.all([mutate(), log.reload()]);
   if (owner === undefined) {
     return (
       <Page title="Owner" lead={<Link href="/operator/">Back to the console</Link>}>
@@ -38,7 +43,7 @@ function Known({ id }: { id: string }) {
       lead={<Link href="/operator/">Back to the console</Link>}
       action={
         own ? undefined : (
-          <Judge judged={{ kind: "owners", id: user_id, name: email, suspended }} onDone={() => mutate()} />
+          <Judge judged={{ kind: "owners", id: user_id, name: email, suspended }} onDone={again} />
         )
       }
     >
@@ -57,11 +62,11 @@ function Known({ id }: { id: string }) {
           ]}
         />
       </Section>
-      <Things title="Agents" kind="agents" things={owner.agents} own={own} onDone={() => mutate()} />
-      <Things title="Sites" kind="sites" things={owner.sites} own={own} onDone={() => mutate()} />
+      <Things title="Agents" kind="agents" things={owner.agents} own={own} onDone={again} />
+      <Things title="Sites" kind="sites" things={owner.sites} own={own} onDone={again} />
       <Section title="Audit log">
         <AuditLog
-          path={`/foundation/operator/audit?owner_id=${encodeURIComponent(user_id)}`}
+          pages={log}
           reader={{ owner: user_id, viewer: me.user_id }}
         />
       </Section>
