@@ -47,7 +47,7 @@ export function DeliveryMonitor({
             <div className="min-w-0">{render(event)}</div>
             <Button
               kind="plain"
-              label={`Send ${event.event_id} again`}
+              label={`Send again ${event.event_id}`}
               busy={redeliver.busy}
               onClick={() => void redeliver.run(event)}
             >

@@ -3,13 +3,14 @@
 import Link from "next/link";
 import { useState } from "react";
 
-import { usePages } from "@/api/hooks";
+import { usePages, type Pages } from "@/api/hooks";
 import type { KnownOwner, KycCase, ReviewedCase } from "@/api/types";
 import { CaseState } from "@/kyc/case-state";
 import { OperatorsOnly } from "@/operator/operators-only";
 import { Button } from "@/ui/button";
 import { Choice, Field } from "@/ui/field";
 import { PagedList } from "@/ui/list";
+import { Loading } from "@/ui/loading";
 import { Badge } from "@/ui/notice";
 import { Empty, Page, Section } from "@/ui/page";
 import { Time } from "@/ui/time";
@@ -21,10 +22,31 @@ export default function Operator() {
         title="Operator console"
         lead="Suspend and restore, review who somebody is, and read logs. All of it is written to the logs of both sides."
       >
-        <Cases />
-        <Owners />
+        <Console />
       </Page>
     </OperatorsOnly>
+  );
+}
+
+function Console() {
+  const [state, setState] = useState("SUBMITTED");
+  const [query, setQuery] = useState("");
+  const cases = usePages<ReviewedCase>(`/foundation/operator/kyc/cases?state=${state}`);
+  const owners = usePages<KnownOwner>(`/foundation/operator/owners?query=${encodeURIComponent(query)}`);
+  const [shown, setShown] = useState(false);
+  // At first both at once: the one below would be pushed around by the one above.
+  const here = ({ items, error }: Pages<unknown>) => items !== undefined || error !== undefined;
+  if (!shown) {
+    if (!here(cases) || !here(owners)) {
+      return <Loading what="the console" />;
+    }
+    setShown(true);
+  }
+  return (
+    <>
+      <Cases pages={cases} state={state} onState={setState} />
+      <Owners pages={owners} onQuery={setQuery} />
+    </>
   );
 }
 
@@ -36,12 +58,16 @@ const STATES: readonly { value: KycCase["state"]; label: string }[] = [
   { value: "EXPIRED", label: "Expired" },
 ];
 
-function Cases() {
-  const [state, setState] = useState("SUBMITTED");
-  const pages = usePages<ReviewedCase>(`/foundation/operator/kyc/cases?state=${state}`);
+function Cases({
+  pages, state, onState,
+}: {
+  pages: Pages<ReviewedCase>;
+  state: string;
+  onState: (state: string) => void;
+}) {
   return (
     <Section title="Identity cases">
-      <Choice label="Which cases" value={state} options={STATES} onChange={setState} />
+      <Choice label="Which cases" value={state} options={STATES} onChange={onState} />
       <PagedList
         pages={pages}
         what="cases"
@@ -70,10 +96,8 @@ function Cases() {
   );
 }
 
-function Owners() {
+function Owners({ pages, onQuery }: { pages: Pages<KnownOwner>; onQuery: (query: string) => void }) {
   const [typed, setTyped] = useState("");
-  const [query, setQuery] = useState("");
-  const pages = usePages<KnownOwner>(`/foundation/operator/owners?query=${encodeURIComponent(query)}`);
   return (
     <Section title="Owners">
       <form
@@ -81,7 +105,7 @@ function Owners() {
         className="flex flex-wrap items-end gap-3"
         onSubmit={(event) => {
           event.preventDefault();
-          setQuery(typed.trim());
+          onQuery(typed.trim());
         }}
       >
         <div className="min-w-0 grow basis-60">

@@ -36,7 +36,9 @@ function OneAgent({ id }: { id: string }) {
     return agent.error === undefined ? (
       <Loading what="the agent" />
     ) : (
-      <Problem error={agent.error} onRetry={() => void agent.mutate()} />
+      <Page title="Agent">
+        <Problem error={agent.error} onRetry={() => void agent.mutate()} />
+      </Page>
     );
   }
   // All of it at once: what came later would push away what is being read.

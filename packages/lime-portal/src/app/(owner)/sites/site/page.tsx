@@ -52,7 +52,9 @@ function OneSite({ id }: { id: string }) {
     return site.error === undefined ? (
       <Loading what="the site" />
     ) : (
-      <Problem error={site.error} onRetry={() => void site.mutate()} />
+      <Page title="Site">
+        <Problem error={site.error} onRetry={() => void site.mutate()} />
+      </Page>
     );
   }
   // All of it at once: what came later would push away what is being read.
