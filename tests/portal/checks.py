@@ -5,7 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import CDPSession, Page, expect
+
+from tests.portal.people import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -13,6 +16,7 @@ _AXE = ROOT / "packages" / "lime-portal" / "node_modules" / "axe-core" / "axe.mi
 
 WIDTHS = {"narrow": 360, "wide": 1280}
 """In CSS pixels: a small phone, which must do (issue of the portal), and a usual laptop."""
+HEIGHT = 800
 MAX_SCRIPT_BYTES = 200_000
 """Most JavaScript, compressed as it travels, that a page may load before it can be used."""
 MAX_SHIFT = 0.02
@@ -29,6 +33,15 @@ _SHIFT = """
   requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
 })
 """
+# On a change of scheme Chromium leaves some inherited colours as they were; a fresh page has none.
+_DRAW_ANEW = """
+() => {
+  const { body } = document;
+  body.style.display = "none";
+  body.getBoundingClientRect();
+  body.style.display = "";
+}
+"""
 _OVERHANG = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -43,6 +56,7 @@ def assert_accessible(page: Page) -> None:
     """Axe has nothing to say, in light and in dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.evaluate(_DRAW_ANEW)
         found = _axe(page)
         assert found == [], f"{page.url} in {scheme}: {found}"
     page.emulate_media(color_scheme="light")
@@ -64,21 +78,37 @@ def photograph(page: Page, name: str) -> None:
     """Keep how a page looks, at both widths, for whoever reads the results of CI."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for label, width in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": 800})
-        assert_fits(page)
+        page.set_viewport_size({"width": width, "height": HEIGHT})
         page.screenshot(path=SCREENSHOTS / f"{name}-{label}.png", full_page=True)
 
 
 def inspect(page: Page, name: str) -> None:
-    """All of it, for a page as it stands."""
+    """All of it, for a page as it stands; its pictures are called `name`."""
     settle(page)
     assert_calm(page)
-    assert_accessible(page)
+    # First, because the pictures of what is wrong help most.
     photograph(page, name)
-    # What is folded away on a phone only, such as the menu, has to be accessible there, too.
-    page.set_viewport_size({"width": WIDTHS["narrow"], "height": 800})
-    assert_accessible(page)
-    page.set_viewport_size({"width": WIDTHS["wide"], "height": 800})
+    # On a phone other things are folded away, such as the menu.
+    for width in WIDTHS.values():
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        assert_fits(page)
+        assert_accessible(page)
+
+
+def look_at(person: Person, pages: dict[str, str]) -> None:
+    """Visit pages as if for the first time, and inspect them. One run says everything that is wrong."""
+    wrong = []
+    for name, path in pages.items():
+        scripts = Scripts(person.context.new_cdp_session(person.page))
+        try:
+            person.page.goto(path)
+            inspect(person.page, name)
+            scripts.assert_light()
+        except AssertionError as problem:
+            wrong.append(f"{name}: {problem}")
+        scripts.session.detach()
+    if wrong:
+        pytest.fail("\n\n".join(wrong), pytrace=False)
 
 
 @dataclass
@@ -102,11 +132,17 @@ class Scripts:
         self.session.on("Network.responseReceived", started)
         self.session.on("Network.loadingFinished", finished)
         self.session.send("Network.enable")
+        # As if nothing of us had been seen before.
+        self.session.send("Network.clearBrowserCache")
 
     @property
     def total(self) -> int:
         """Bytes, headers included."""
         return sum(self.bytes_of.values())
+
+    def assert_light(self) -> None:
+        """A first visit costs little."""
+        assert 0 < self.total < MAX_SCRIPT_BYTES, f"{self.total} bytes of {self.bytes_of}"
 
 
 def _axe(page: Page) -> list[str]:

@@ -53,7 +53,7 @@ def test_somebody_registers_and_signs_in_with_the_keyboard_alone(visitor):
     # Past the menu at once, for those who hear it read out on every page.
     tab_to(visitor, "link", "Skip to the content")
     keyboard.press("Enter")
-    tab_to(visitor, "link", "Make an agent")
+    tab_to(visitor, "link", "Go to agents")
     keyboard.press("Enter")
     visitor.see("Agents")
 

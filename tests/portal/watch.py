@@ -18,6 +18,7 @@ class Watch:
         self.origin = origin
         self._api = urlsplit(api_base).path
         self._elsewhere: set[str] = set()
+        self._missing: set[str] = set()
         self.faults: list[str] = []
         context.expose_binding("limeViolation", self._violation)
         context.add_init_script(_REPORT_VIOLATIONS)
@@ -30,6 +31,10 @@ class Watch:
         """Let the browser be sent to `url`, as by a site that asked for an answer."""
         self._elsewhere.add(url)
 
+    def expect_missing(self, path: str) -> None:
+        """Let there be no page at `path`."""
+        self._missing.add(f"{self.origin}{path}")
+
     def assert_nothing_happened(self) -> None:
         """No page failed, broke its own policy, or spoke to anybody but its server."""
         assert not self.faults, "\n".join(self.faults)
@@ -41,10 +46,11 @@ class Watch:
         if message.type not in {"error", "warning"}:
             return
         # An answer that refuses is for the page to explain; the browser mentions it all the same.
-        refused = message.text.startswith("Failed to load resource: the server responded with")
-        if refused and urlsplit(message.location["url"]).path.startswith(self._api):
+        url = message.location["url"]
+        known = url in self._missing or urlsplit(url).path.startswith(self._api)
+        if known and message.text.startswith("Failed to load resource: the server responded with"):
             return
-        self.faults.append(f"console: {message.text} ({message.location['url']})")
+        self.faults.append(f"console: {message.text} ({url})")
 
     def _error(self, error: WebError) -> None:
         self.faults.append(f"uncaught: {error.error}")
