@@ -8,9 +8,10 @@ from lime_sites import LimeSiteSync
 from tests.portal import shop
 from tests.portal.people import Person
 
-# As wide as a name may be, without a place to break it; and one in another script.
 LONG_NAME = "W" * 100
-OTHER_SCRIPT = "夜の読者 🍋"
+"""As wide as a name may be, without a place to break it."""
+FOREIGN_NAME = "夜の読者 <img src=/x onerror=alert(1)><script>alert(2)</script>"
+"""In another script, and with one in it: a browser that took it for markup would be noticed by `Watch`."""
 
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 
@@ -21,44 +22,58 @@ class Household:
 
     owner_id: str
     agent_id: str
+    long_agent_id: str
+    foreign_agent_id: str
     site_id: str
+    long_site_id: str
     pending_binding_url: str
+    """Asked for by the site with the long name."""
     case_id: str
 
 
 def furnish(person: Person, api_base: str) -> Household:
-    """Agents and sites with long names, logins of every kind, bindings, and a KYC case."""
-    agent, other = (
-        person.call("POST", "/core/agents/register", display_name=name, description=name * 3)
-        for name in (LONG_NAME, OTHER_SCRIPT)
+    """Agents and sites, logins of every kind, bindings, and a KYC case."""
+    agent, long_agent, foreign_agent = (
+        person.call("POST", "/core/agents/register", display_name=name, description=f"{name}. " * 3)
+        for name in ("Night reader", LONG_NAME, FOREIGN_NAME)
     )
-    site = person.call("POST", "/foundation/sites/register", display_name=LONG_NAME)
-    site_path = f"/foundation/sites/{site['site_id']}"
-    person.call("POST", f"{site_path}/domain", domain="shop.example")
+    site, long_site, _ = (
+        person.call("POST", "/foundation/sites/register", display_name=name)
+        for name in ("Corner shop", LONG_NAME, FOREIGN_NAME)
+    )
     far = f"{shop.CALLBACK}/{'a' * 200}"
-    person.call("PUT", f"{site_path}/redirect-uris", redirect_uris=[shop.CALLBACK, far])
-    person.call("PUT", f"/core/agents/{agent['agent_id']}/capabilities", capabilities=["oauth:mcp"])
-    person.call("PATCH", f"/core/agents/{other['agent_id']}", active=False)
-    made = person.call("POST", f"/core/agents/{agent['agent_id']}/tokens", overlap_seconds=3600)
+    for one in (site, long_site):
+        path = f"/foundation/sites/{one['site_id']}"
+        person.call("POST", f"{path}/domain", domain="shop.example")
+        person.call("PUT", f"{path}/redirect-uris", redirect_uris=[shop.CALLBACK, far])
+    agent_path = f"/core/agents/{agent['agent_id']}"
+    person.call("PUT", f"{agent_path}/capabilities", capabilities=["oauth:mcp"])
+    rotated = person.call("POST", f"{agent_path}/tokens", overlap_seconds=3600)
+    person.call("PATCH", f"/core/agents/{long_agent['agent_id']}", active=False)
     with (
         LimeSiteSync(site_token=site["site_token"], base_url=api_base) as at_the_site,
-        LimeAgentSync(agent_token=made["agent_token"], base_url=api_base) as client,
+        LimeSiteSync(site_token=long_site["site_token"], base_url=api_base) as at_the_long_site,
+        LimeAgentSync(agent_token=rotated["agent_token"], base_url=api_base) as client,
+        LimeAgentSync(agent_token=foreign_agent["agent_token"], base_url=api_base) as foreigner,
     ):
-        shop.log_in(at_the_site, client)
+        for one in (client, foreigner):
+            shop.log_in(at_the_site, one)
+        shop.log_in(at_the_long_site, client)
         client.deny(at_the_site.create_login_request().request_id)
         at_the_site.create_login_request()
-        bound = at_the_site.create_binding_request(redirect_uri=shop.CALLBACK)
-        person.call(
-            "POST",
-            f"/modules/bindings/requests/{bound.binding_id}/approve",
-            agent_id=agent["agent_id"],
-        )
-        pending = at_the_site.create_binding_request(redirect_uri=far)
+        for where, who in ((at_the_site, agent), (at_the_long_site, foreign_agent)):
+            asked = where.create_binding_request(redirect_uri=shop.CALLBACK)
+            answer = f"/modules/bindings/requests/{asked.binding_id}/approve"
+            person.call("POST", answer, agent_id=who["agent_id"])
+        pending = at_the_long_site.create_binding_request(redirect_uri=far)
     case = person.call("POST", "/foundation/kyc/cases", target_level=2, documents=[document()])
     return Household(
         owner_id=person.call("GET", "/foundation/users/me")["user_id"],
         agent_id=agent["agent_id"],
+        long_agent_id=long_agent["agent_id"],
+        foreign_agent_id=foreign_agent["agent_id"],
         site_id=site["site_id"],
+        long_site_id=long_site["site_id"],
         pending_binding_url=pending.connect_url,
         case_id=case["case_id"],
     )

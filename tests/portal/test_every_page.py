@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 import lime_server
 from tests.portal import checks
 from tests.portal.household import furnish
@@ -64,7 +66,10 @@ def test_full_pages_of_an_owner_are_fit_for_everybody(owner, server):
     pages = {
         **OWNER,
         "agent": f"/agents/agent/?id={household.agent_id}",
+        "agent-long": f"/agents/agent/?id={household.long_agent_id}",
+        "agent-foreign": f"/agents/agent/?id={household.foreign_agent_id}",
         "site": f"/sites/site/?id={household.site_id}",
+        "site-long": f"/sites/site/?id={household.long_site_id}",
         "connect": household.pending_binding_url,
     }
     checks.look_at(owner, pages)
@@ -78,3 +83,39 @@ def test_pages_of_an_operator_are_fit_for_everybody(owner, operator, server):
         "operator-case": f"/operator/case/?id={household.case_id}",
     }
     checks.look_at(operator, pages)
+
+
+def test_dialogs_of_an_owner_are_fit_for_everybody(owner):
+    owner.follow("Agents")
+    owner.press("New agent")
+    checks.inspect(owner.page, "dialog-new-agent")
+    dialog = owner.dialog("A new agent")
+    dialog.get_by_label("Name").fill("Night reader")
+    dialog.get_by_role("button", name="Make the agent").click()
+    expect(owner.dialog("The token of your agent")).to_be_visible()
+    # It is shown once, so nothing but its own button closes it.
+    owner.page.keyboard.press("Escape")
+    checks.inspect(owner.page, "dialog-token")
+    owner.press("I have kept it")
+    owner.see("Night reader")
+    owner.press("Rotate the token")
+    checks.inspect(owner.page, "dialog-rotate")
+    owner.page.keyboard.press("Escape")
+    expect(owner.dialog("A new token")).to_be_hidden()
+    owner.press("Delete the agent")
+    checks.inspect(owner.page, "dialog-delete")
+    owner.press("Keep it as it is")
+    expect(owner.page.get_by_role("button", name="Delete the agent")).to_be_focused()
+
+
+def test_the_menu_unfolds_on_a_phone(owner):
+    owner.page.set_viewport_size({"width": checks.WIDTHS["narrow"], "height": checks.HEIGHT})
+    menu = owner.page.get_by_role("navigation", name="Pages")
+    expect(menu).to_be_hidden()
+    owner.press("Menu")
+    expect(menu).to_be_visible()
+    checks.assert_fits(owner.page)
+    checks.assert_accessible(owner.page)
+    owner.follow("Sites")
+    owner.see("Sites")
+    expect(menu).to_be_hidden()
