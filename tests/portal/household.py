@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 from lime_agents import LimeAgentSync
 from lime_sites import LimeSiteSync
@@ -10,7 +11,7 @@ from tests.portal.people import Person
 
 LONG_NAME = "W" * 100
 """As wide as a name may be, without a place to break it."""
-FOREIGN_NAME = "夜の読者 <img src=/x onerror=alert(1)><script>alert(2)</script>"
+FOREIGN_NAME = "قارئ الليل <img src=/x onerror=alert(1)><script>alert(2)</script>"
 """In another script, and with one in it: a browser that took it for markup would be noticed by `Watch`."""
 
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
@@ -64,7 +65,11 @@ def furnish(person: Person, api_base: str) -> Household:
         for where, who in ((at_the_site, agent), (at_the_long_site, foreign_agent)):
             asked = where.create_binding_request(redirect_uri=shop.CALLBACK)
             answer = f"/modules/bindings/requests/{asked.binding_id}/approve"
-            person.call("POST", answer, agent_id=who["agent_id"])
+            back = person.call("POST", answer, agent_id=who["agent_id"])["redirect_to"]
+            code = parse_qs(urlsplit(back).query)["binding_code"][0]
+            where.exchange_binding_code(
+                code, expected_binding_id=asked.binding_id, state=asked.state
+            )
         pending = at_the_long_site.create_binding_request(redirect_uri=far)
     case = person.call("POST", "/foundation/kyc/cases", target_level=2, documents=[document()])
     return Household(
