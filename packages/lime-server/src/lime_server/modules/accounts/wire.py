@@ -64,7 +64,7 @@ class _WithProof(_Input):
     pow: PowProof | None = None
 
     def proof(self) -> Proof:
-        """What it brings against robots, unverified."""
+        """What it paid for the registration, unverified."""
         if self.pow is None:
             return Proof(self.turnstile_token)
         return Proof(self.turnstile_token, self.pow.challenge, self.pow.nonce)
@@ -345,7 +345,7 @@ class Puzzle(BaseModel):
 
 
 class CaptchaKind(BaseModel):
-    """Which check for robots there is."""
+    """What a registration costs: nothing, a puzzle, or a widget of a third party."""
 
     kind: Kind
     site_key: str | None
