@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 
 import lime_server
 from tests.portal.checks import WIDTHS
@@ -88,6 +88,12 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def base_url() -> None:
+    """None: every person has their own server. Playwright's fixture of this name is one that pytest
+    warns of."""
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     """The server that most tests share, on which its operator can sign in."""
     folder = tmp_path_factory.mktemp("portal")
@@ -108,12 +114,14 @@ def fresh_server(tmp_path: Path) -> Iterator[DevServer]:
 
 
 @pytest.fixture
-def new_person(browser: Browser, server: DevServer) -> Iterator[Callable[..., Person]]:
+def new_person(
+    new_context: Callable[..., BrowserContext], server: DevServer
+) -> Iterator[Callable[..., Person]]:
     """Makes people with a browser each. After the test, none of their pages may have misbehaved."""
     people: list[Person] = []
 
     def make(*, at: DevServer = server, email: str | None = None, **options: Any) -> Person:
-        context = browser.new_context(
+        context = new_context(
             base_url=at.public_url,
             extra_http_headers={"X-Forwarded-For": some_address()},
             viewport={"width": WIDTHS["wide"], "height": 800},

@@ -44,12 +44,12 @@ def test_an_owner_hands_in_documents_and_the_operator_approves_a_level(
     expect(entries).to_contain_text("document")
 
 
-def test_a_suspended_owner_is_told_and_can_change_nothing(owner, operator, server):
+def test_a_suspended_owner_is_told_and_can_sign_out(owner, operator):
     owner_id = owner.call("GET", "/foundation/users/me")["user_id"]
     path = f"/foundation/operator/owners/{owner_id}/suspend"
     operator.call("POST", path, reason="It was reported by three sites.")
     owner.page.goto("/")
-    expect(owner.alert("Your account is suspended")).to_be_visible()
+    expect(owner.alert("Your account is suspended: your agents")).to_be_visible()
     checks.inspect(owner.page, "overview-suspended")
     owner.sign_out()
 

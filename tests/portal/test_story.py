@@ -102,7 +102,7 @@ def test_an_agent_is_bound_and_the_site_proves_it_until_the_operator_stops_its_o
 
         # 5. The owner is told, and everything works again once the operator lets it.
         owner.page.reload()
-        expect(owner.alert("Your account is suspended")).to_be_visible()
+        expect(owner.alert("Your account is suspended: your agents")).to_be_visible()
         operator.press(f"Restore {owner.email}")
         operator.page.get_by_label("Reason").fill("It was a mistake.")
         operator.press("Restore")
