@@ -121,7 +121,7 @@ class CaptchaFailed(InvalidInput):
     """No proof that a person, or enough work, is behind the request."""
 
     code = "CAPTCHA_FAILED"
-    default_message = "What this costs was not paid: solve the puzzle, or pass the check, that the server asks for."
+    default_message = "Bring what this costs: the solved puzzle, or the widget's token."
 
 
 class RedirectUriNotListed(InvalidInput):
