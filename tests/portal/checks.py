@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Page, Response, expect
 
 from tests.portal.people import Person
 
@@ -52,9 +52,9 @@ def settle(page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Loading ")).to_have_count(0)
 
 
-def assert_accessible(page: Page) -> None:
-    """Axe has nothing to say, in light and in dark."""
-    for scheme in ("light", "dark"):
+def assert_accessible(page: Page, *schemes: str) -> None:
+    """Axe has nothing to say, by default in light and in dark."""
+    for scheme in schemes or ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.evaluate(_DRAW_ANEW)
         found = _axe(page)
@@ -74,6 +74,14 @@ def assert_calm(page: Page) -> None:
     assert shift < MAX_SHIFT, f"{page.url} shifted by {shift:.3f}"
 
 
+def assert_guarded(answer: Response) -> None:
+    """The policy lets a page run its own scripts only, and nobody frame it."""
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy, policy
+    assert "frame-ancestors 'none'" in policy, policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def photograph(page: Page, name: str) -> None:
     """Keep how a page looks, at both widths, for whoever reads the results of CI."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -88,11 +96,11 @@ def inspect(page: Page, name: str) -> None:
     assert_calm(page)
     # First, because the pictures of what is wrong help most.
     photograph(page, name)
-    # On a phone other things are folded away, such as the menu.
     for width in WIDTHS.values():
         page.set_viewport_size({"width": width, "height": HEIGHT})
         assert_fits(page)
-        assert_accessible(page)
+        # On a phone other things are folded away, such as the menu; colours are the same.
+        assert_accessible(page, *(["light"] if width == WIDTHS["narrow"] else []))
 
 
 def look_at(person: Person, pages: dict[str, str]) -> None:
@@ -101,7 +109,9 @@ def look_at(person: Person, pages: dict[str, str]) -> None:
     for name, path in pages.items():
         scripts = Scripts(person.context.new_cdp_session(person.page))
         try:
-            person.page.goto(path)
+            answer = person.page.goto(path)
+            assert answer is not None
+            assert_guarded(answer)
             inspect(person.page, name)
             scripts.assert_light()
         except AssertionError as problem:

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 import lime_server
 from tests.portal import checks
 from tests.portal.household import furnish
+
+# Each of these walks a dozen pages.
+pytestmark = pytest.mark.timeout(300)
 
 PUBLIC = {
     "register": "/register/",
@@ -106,6 +110,42 @@ def test_dialogs_of_an_owner_are_fit_for_everybody(owner):
     checks.inspect(owner.page, "dialog-delete")
     owner.press("Keep it as it is")
     expect(owner.page.get_by_role("button", name="Delete the agent")).to_be_focused()
+
+
+def test_forms_that_unfold_are_fit_for_everybody(owner):
+    owner.follow("Sites")
+    owner.press("New site")
+    checks.inspect(owner.page, "dialog-new-site")
+    dialog = owner.dialog("A new site")
+    dialog.get_by_label("Name").fill("Corner shop")
+    dialog.get_by_label("Domain").fill("shop.example")
+    dialog.get_by_role("button", name="Make the site").click()
+    owner.press("I have kept it")
+    owner.see("Corner shop")
+    owner.press("Prove that it is yours")
+    expect(owner.page.get_by_role("button", name="Check the DNS record")).to_be_visible()
+    owner.write("Another redirect URI", "http://shop.example/")
+    owner.press("Add it")
+    expect(owner.page.get_by_label("Another redirect URI")).to_have_attribute(
+        "aria-invalid", "true"
+    )
+    checks.inspect(owner.page, "site-domain-proof")
+    owner.follow("Sign-in and sessions")
+    owner.press("Change the password")
+    owner.write("New password", "short")
+    owner.press("Change it")
+    checks.inspect(owner.page, "security-change-password")
+    owner.press("Add a passkey")
+    checks.inspect(owner.page, "dialog-add-passkey")
+
+
+def test_dialogs_of_an_operator_are_fit_for_everybody(owner, operator):
+    owner_id = owner.call("GET", "/foundation/users/me")["user_id"]
+    operator.page.goto(f"/operator/owner/?id={owner_id}")
+    operator.press(f"Suspend {owner.email}")
+    operator.press("Suspend")
+    expect(operator.page.get_by_label("Reason")).to_have_attribute("aria-invalid", "true")
+    checks.inspect(operator.page, "dialog-suspend")
 
 
 def test_the_menu_unfolds_on_a_phone(owner):

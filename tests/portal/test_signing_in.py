@@ -192,6 +192,17 @@ def test_a_session_is_ended_from_another_browser(owner, new_person):
     other.see("Sign in")
 
 
+def test_scripts_of_a_page_can_read_neither_the_session_nor_a_password(owner):
+    cookies = {cookie["name"]: cookie for cookie in owner.context.cookies()}
+    assert cookies["lime_session"]["httpOnly"]
+    assert {cookie["sameSite"] for cookie in cookies.values()} <= {"Lax", "Strict"}
+    kept = owner.page.evaluate(
+        "() => JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])"
+    )
+    assert cookies["lime_session"]["value"] not in kept
+    assert owner.password not in kept
+
+
 def test_after_signing_out_the_way_back_shows_nothing(owner):
     owner.follow("Agents")
     owner.see("Agents")

@@ -110,6 +110,32 @@ def test_an_agent_is_bound_and_the_site_proves_it_until_the_operator_stops_its_o
         assert client.get_profile().agent_id == agent.ident
 
 
+def test_what_nobody_heard_waits_in_the_monitor_until_somebody_listens(owner, server):
+    agent = things.make_agent(owner, "Night reader")
+    site = things.make_site(owner, "Corner shop")
+    monitor = things.part(owner.page, "Delivery monitor")
+    owner.press("Send a test event")
+    expect(monitor.get_by_text("Nobody listens")).to_be_visible()
+    with (
+        LimeSiteSync(site_token=site.token, base_url=server.api_base) as at_the_shop,
+        LimeAgentSync(agent_token=agent.token, base_url=server.api_base) as client,
+    ):
+        client.login(at_the_shop.create_login_request().request_id)
+    expect(monitor.get_by_role("heading", name="Not delivered yet (1)")).to_be_visible()
+
+    logins = []
+    with shop.listening(server.api_base, site.token, logins) as listener:
+        # A client connects with its first call after a handler was registered.
+        listener.create_login_request()
+        expect(monitor.get_by_role("heading", name="Delivered (1)")).to_be_visible()
+        expect(monitor.get_by_role("heading", name="Not delivered yet (0)")).to_be_visible()
+        owner.press("Send a test event")
+        expect(monitor.get_by_text("A test event is on its way to one stream.")).to_be_visible()
+        monitor.get_by_role("button", name="Send again").click()
+        expect(monitor.get_by_text("It is sent again.")).to_be_visible()
+    assert logins[0] == agent.ident
+
+
 def whose(api_base, token):
     with LimeAgentSync(agent_token=token, base_url=api_base, max_retries=0) as client:
         return client.get_profile().agent_id
