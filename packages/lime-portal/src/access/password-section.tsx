@@ -89,7 +89,7 @@ function Change({ email, onDone }: { email: string; onDone: (changed: boolean) =
           isNew
           value={next}
           onChange={setNext}
-          error={errorAt("password", change.error) ?? (tried && !advice.enough ? "Choose a longer one." : undefined)}
+          error={errorAt("password", change.error) ?? (tried && !advice.enough ? "This is not enough yet." : undefined)}
         />
         <Problem error={wrong ? undefined : errorBeside(["password"], change.error)} />
         <div className="flex flex-wrap gap-3">

@@ -16,7 +16,9 @@ export function safeNext(unverified: string | null, origin: string): string {
   } catch {
     return "/";
   }
-  return url.origin === origin && !url.pathname.startsWith("/api/") ? url.pathname + url.search : "/";
+  // "/.//elsewhere" is a path here, but "//elsewhere", what remains of it, would be another site's address.
+  const ours = url.origin === origin && !url.pathname.startsWith("//") && !url.pathname.startsWith("/api/");
+  return ours ? url.pathname + url.search : "/";
 }
 
 /** The sign-in page, which comes back to `path` (of this origin, with its query). */

@@ -24,7 +24,7 @@ const STATUS: Readonly<Record<LoginRecord["status"], readonly [Tone, string]>> =
 
 const MEANING: Readonly<Record<LoginRecord["status"], string>> = {
   PENDING: "no agent has answered yet",
-  APPROVED: "on its way to the site",
+  APPROVED: "the agent said yes",
   DELIVERED: "the site has its passport",
   DENIED: "the agent said no",
   EXPIRED: "nobody finished it in time",

@@ -37,7 +37,7 @@ export function PasswordField({
       <div>
         <Button
           kind="quiet"
-          className="text-sm"
+          className="-ml-4 text-sm"
           onClick={() => {
             setShown(!shown);
           }}

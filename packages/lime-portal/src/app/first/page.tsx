@@ -94,7 +94,7 @@ function Account({ token }: { token: string }) {
           isNew
           value={password}
           onChange={setPassword}
-          error={errorAt("password", become.error) ?? (tried && !advice.enough ? "Choose a longer one." : undefined)}
+          error={errorAt("password", become.error) ?? (tried && !advice.enough ? "This is not enough yet." : undefined)}
         />
         {stale ? (
           <Notice tone="bad">

@@ -130,14 +130,14 @@ function NewPassword({ email, onSet, onAgain }: { email: string; onSet: () => vo
           isNew
           value={password}
           onChange={setPassword}
-          error={errorAt("password", set.error) ?? (tried && !advice.enough ? "Choose a longer one." : undefined)}
+          error={errorAt("password", set.error) ?? (tried && !advice.enough ? "This is not enough yet." : undefined)}
         />
         <Problem error={errorBeside(["code", "password"], set.error)} />
         <Button type="submit" busy={set.busy}>
           Set the password
         </Button>
       </Form>
-      <div className="border-t border-line pt-3">
+      <div className="-ml-4">
         <Button kind="quiet" onClick={onAgain}>
           Ask for another code
         </Button>

@@ -181,7 +181,7 @@ function SecondFactor({
     <>
       {/* Another way is another form, with nothing typed yet. */}
       <Factor key={now.means} means={now.means} onAnswer={onAnswer} onLapse={onLapse} />
-      <div className="flex flex-wrap gap-3 border-t border-line pt-3">
+      <div className="-ml-4 flex flex-wrap gap-3">
         {others.map((means) => (
           <Button
             key={means}

@@ -60,7 +60,7 @@ export default function Register() {
           isNew
           value={password}
           onChange={setPassword}
-          error={errorAt("password", register.error) ?? (tried && !advice.enough ? "Choose a longer one." : undefined)}
+          error={errorAt("password", register.error) ?? (tried && !advice.enough ? "This is not enough yet." : undefined)}
         />
         <CaptchaBox {...captcha.box} />
         <Problem error={errorBeside(["email", "password"], register.error)} />

@@ -26,6 +26,8 @@ export default function Security() {
         codes={codes}
         onKept={() => {
           setCodes(null);
+          // The button that led here may be gone; a keyboard goes on from the top of the page.
+          document.getElementById("content")?.focus();
         }}
       />
     </Page>
