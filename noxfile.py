@@ -45,6 +45,7 @@ nox.options.sessions = [
     "tests",
     "contract",
     "attacks",
+    "schema",
     "portal",
     "portal-browser",
     "wild-clients",
@@ -151,6 +152,12 @@ def need_portal(session: nox.Session) -> None:
     if not shutil.which("npm") or not NODE_MODULES.is_dir():
         reason = "`make setup` found no Node.js 20.9 or newer with npm, so there is no portal"
         session.error(reason) if os.environ.get("CI") else session.skip(reason)
+
+
+@nox.session
+def schema(session: nox.Session) -> None:
+    """The OpenAPI document is true: schemathesis tries to prove it wrong against a real server."""
+    session.run("pytest", "tests/schema", *session.posargs)
 
 
 @nox.session(name="wild-clients", venv_backend="venv")

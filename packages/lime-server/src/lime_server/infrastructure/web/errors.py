@@ -1,6 +1,7 @@
 """Errors as answers: one envelope for all, and nothing in it that the caller must not know."""
 
 import re
+from functools import cache
 from http import HTTPStatus
 
 import structlog
@@ -9,11 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server.core.errors import DomainError
 from lime_server.infrastructure.web.asgi import answer, answer_error, envelope
-from lime_server.infrastructure.web.trace import route_of
 
 MOST_PROBLEMS = 10
 """Problems listed of one invalid request: a body of thousands of wrong keys gets a short answer."""
@@ -99,11 +100,18 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> set[str]:
-    """The methods of every route with the pattern that matched; a router knows of one alone."""
-    pattern = route_of(request.scope)
-    return {
-        method
+    """The methods of every route to this path; the router knows of one that matched, alone."""
+    path = request.scope["path"]
+    routes = [
+        (route.path, route.methods or ())
         for route in iter_route_contexts(request.app.router.routes)
-        if route.path == pattern
-        for method in route.methods or ()
-    }
+        if route.path is not None and _matcher(route.path).fullmatch(path)
+    ]
+    # `/agents/register` is also an `/agents/{agent_id}`, of an agent that there is not.
+    closest = min((pattern.count("{") for pattern, _ in routes), default=0)
+    return {one for pattern, methods in routes if pattern.count("{") == closest for one in methods}
+
+
+@cache
+def _matcher(pattern: str) -> re.Pattern[str]:
+    return compile_path(pattern)[0]
