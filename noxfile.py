@@ -45,7 +45,9 @@ nox.options.sessions = [
     "tests",
     "contract",
     "attacks",
+    "schema",
     "portal",
+    "portal-browser",
     "wild-clients",
     "debian-engines",
     "examples",
@@ -125,15 +127,37 @@ def attacks(session: nox.Session) -> None:
 @nox.session
 def portal(session: nox.Session) -> None:
     """The portal's own checks, and that it knows the API as the server describes it."""
-    if not shutil.which("npm") or not NODE_MODULES.is_dir():
-        reason = "`make setup` found no Node.js 20.9 or newer with npm, so there is no portal"
-        session.error(reason) if os.environ.get("CI") else session.skip(reason)
+    need_portal(session)
     document = ROOT / "build" / "openapi.json"
     session.run("python", "-m", "tools.openapi", str(document))
     with session.chdir("packages/lime-portal"):
         for script in ("lint", "typecheck", "test"):
             session.run("npm", "run", script, external=True)
         session.run("npm", "run", "contract", "--", str(document), external=True)
+
+
+@nox.session(name="portal-browser")
+def portal_browser(session: nox.Session) -> None:
+    """People with Chromium, walking through the portal of a real server. Screenshots of every page
+    are left in build/screenshots, and what failed in build/browser."""
+    need_portal(session)
+    session.run(
+        "python", "tools/browser.py", "pytest", "tests/portal", "--output", "build/browser",
+        "--screenshot", "only-on-failure", "--full-page-screenshot", *session.posargs,
+    )  # fmt: skip
+
+
+def need_portal(session: nox.Session) -> None:
+    """Leave a session out where there is no portal; under CI that is a failure."""
+    if not shutil.which("npm") or not NODE_MODULES.is_dir():
+        reason = "`make setup` found no Node.js 20.9 or newer with npm, so there is no portal"
+        session.error(reason) if os.environ.get("CI") else session.skip(reason)
+
+
+@nox.session
+def schema(session: nox.Session) -> None:
+    """The OpenAPI document is true: schemathesis tries to prove it wrong against a real server."""
+    session.run("pytest", "tests/schema", *session.posargs)
 
 
 @nox.session(name="wild-clients", venv_backend="venv")

@@ -25,13 +25,6 @@ ALLOWED = {
     "Unicode-3.0", "Unlicense", "Zlib",
 }  # fmt: skip
 
-# Tools that are run beside the work and go into nothing we ship, under licences that ask something
-# only of whoever passes the tool itself on.
-TOOLS = {
-    # By way of pytest-playwright. Artistic-1.0-Perl OR GPL-1.0-or-later.
-    "text-unidecode",
-}
-
 # Older packages say it in a classifier or in free text.
 SPELLINGS = {
     "apache": "Apache-2.0",
@@ -92,7 +85,7 @@ def distributions() -> list[str]:
         if distribution.name in TEST_ONLY:
             continue
         expression = licence_of(distribution)
-        if distribution.name not in TOOLS and not is_allowed(expression):
+        if not is_allowed(expression):
             found.append(
                 f"{distribution.name} {distribution.version}: {expression or 'no licence stated'}"
             )

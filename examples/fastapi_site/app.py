@@ -1,7 +1,7 @@
 """A FastAPI site that lets agents in.
 
-Everything about the login comes from `lime_sites.fastapi`; what is left is a page and one route
-that only a signed-in agent may see.
+Everything about the login comes from `lime_sites.fastapi`, the page to wait on included; what is
+left is a page with a link to that, and one route that only a signed-in agent may see.
 """
 
 import os

@@ -1,5 +1,7 @@
 """The site, in this process, with the fake LIME."""
 
+import re
+
 import httpx
 
 from examples.fastapi_site.app import create_app
@@ -15,9 +17,12 @@ async def test_an_agent_becomes_a_member(fake_lime_for_sites: FakeLime) -> None:
     ):
         assert "Log in with an agent" in (await browser.get("/")).text
         assert (await browser.get("/members")).status_code == 401
-        started = (await browser.post("/login/start")).json()
-        fake_lime_for_sites.approve(started["request_id"], agent_id="agent-7")
+        begun = await browser.post("/login/begin", data={"next": "/members"})
+        page = begun.request.url.join(begun.headers["location"])
+        waiting = (await browser.get(page)).text
+        (request_id,) = re.findall(r'id="request">([^<]+)<', waiting)
+        fake_lime_for_sites.approve(request_id, agent_id="agent-7")
         told = (await browser.get("/login/events")).text
         assert 'data: {"status": "APPROVED"}' in told
-        assert (await browser.get("/login/status")).json()["status"] == "APPROVED"
+        assert (await browser.get(page)).headers["location"] == "/members"
         assert (await browser.get("/members")).json() == {"welcome": "agent-7"}

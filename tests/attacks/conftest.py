@@ -6,11 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from email import message_from_bytes
+from typing import Any
 
+import httpx
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.attacks.household import API, Household
 from tests.attacks.intruder import PASSWORD, Person, sign_in
 from tests.support.deployment import Deployment, Engines, eventually
 from tests.support.engines import Databases
@@ -24,10 +27,14 @@ class Letterbox:
     def __init__(self) -> None:
         self._letters: list[tuple[str, str]] = []
         self._lock = threading.Lock()
+        self.kinds: set[str] = set()
+        """The content types of everything that came."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        text = str(message_from_bytes(envelope.content or b"")["Subject"])
+        message = message_from_bytes(envelope.content or b"")
+        text = str(message["Subject"])
         with self._lock:
+            self.kinds.add(message.get_content_type())
             self._letters += [(to, text) for to in envelope.rcpt_tos]
         return "250 OK"
 
@@ -99,3 +106,29 @@ def victim(resident: Person) -> Person:
     """Somebody who has signed in."""
     sign_in(resident)
     return resident
+
+
+@pytest.fixture(scope="module")
+def household(deployment: Deployment, server: ServeServer) -> Iterator[Household]:
+    made = Household(deployment, server)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def neighbour(deployment: Deployment, server: ServeServer) -> Iterator[Household]:
+    """Somebody else, who has just proven who they are, and so lacks nothing but the right."""
+    made = Household(deployment, server)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def operations(server: ServeServer) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every operation that the document names: method, path below the API base, and what it says."""
+    document = httpx.get(f"{server.public_url}/openapi.json", trust_env=False).json()
+    return [
+        (method, path.removeprefix(API), operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]

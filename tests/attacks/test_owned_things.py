@@ -1,22 +1,14 @@
 """What is somebody's can be neither read nor changed by somebody else, and nobody can give themselves what is not theirs to give."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from tests.attacks.household import BACK, NOBODYS, XSS, Household
 from tests.attacks.intruder import Person
-from tests.support.deployment import Deployment
 from tests.support.server import ServeServer
-from tests.support.wire import Owner, data, refusal
-
-XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-BACK = "https://shop.example/back"
-NOBODYS = "01890000-0000-7000-8000-000000000000"
-API = "/api/v1"
+from tests.support.wire import data, refusal
 
 BODIES: dict[tuple[str, str], object] = {
     ("patch", "/core/agents/{agent_id}"): {"display_name": "Mine now"},
@@ -50,98 +42,6 @@ OPEN_TO_ALL = {
     # Signed by the provider.
     "/foundation/kyc/webhooks/{provider}",
 }
-
-
-class Household:
-    """An owner who is signed in, with one of everything."""
-
-    def __init__(self, deployment: Deployment, server: ServeServer) -> None:
-        self.owner: Owner = deployment.owner()
-        self.api_base = server.api_base
-        self.browser = deployment.browser(self.owner)
-        self.http = httpx.Client(
-            base_url=server.api_base,
-            headers=self.browser.headers,
-            timeout=20,
-            trust_env=False,
-        )
-        self.agent = data(self.post("/core/agents/register", {"display_name": XSS}), 201)
-        site = {"display_name": XSS, "domain": "shop.example"}
-        self.site = data(self.post("/foundation/sites/register", site), 201)
-        uris = {"redirect_uris": [BACK]}
-        data(self.http.put(f"/foundation/sites/{self.site['site_id']}/redirect-uris", json=uris))
-        self.ids = {
-            "agent_id": self.agent["agent_id"],
-            "site_id": self.site["site_id"],
-            "session_id": data(self.http.get("/foundation/sessions"))["items"][0]["session_id"],
-            "owner_id": self.owner.owner_id,
-            "binding_id": self._bound(),
-        }
-
-    def post(self, path: str, body: object) -> httpx.Response:
-        return self.http.post(path, json=body)
-
-    def asked(self, **body: object) -> httpx.Response:
-        """The site asks for a binding."""
-        return self._as_site("requests", body)
-
-    def _as_site(self, action: str, body: object) -> httpx.Response:
-        token = {"X-Site-Token": self.site["site_token"]}
-        url = f"{self.api_base}/modules/bindings/{action}"
-        return httpx.post(url, json=body, headers=token, trust_env=False)
-
-    def _bound(self) -> str:
-        binding_id = str(data(self.asked(redirect_uri=BACK, state="s" * 32), 201)["binding_id"])
-        agent = {"agent_id": self.agent["agent_id"]}
-        back = data(self.post(f"/modules/bindings/requests/{binding_id}/approve", agent))
-        code = parse_qs(urlsplit(back["redirect_to"]).query)["binding_code"][0]
-        data(self._as_site("exchange", {"binding_code": code}))
-        return binding_id
-
-    def everything(self) -> str:
-        """All that the owner can see and a stranger could have changed."""
-        agent, site = self.ids["agent_id"], self.ids["site_id"]
-        seen = [
-            f"/core/agents/{agent}",
-            f"/core/agents/{agent}/tokens",
-            f"/foundation/sites/{site}",
-            f"/foundation/sites/{site}/tokens",
-            f"/foundation/sites/{site}/logins",
-            "/modules/bindings",
-            "/foundation/kyc",
-            "/foundation/audit",
-            "/foundation/users/me",
-        ]
-        return json.dumps([data(self.http.get(path)) for path in seen], sort_keys=True)
-
-    def close(self) -> None:
-        self.http.close()
-
-
-@pytest.fixture(scope="module")
-def household(deployment: Deployment, server: ServeServer) -> Iterator[Household]:
-    made = Household(deployment, server)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def neighbour(deployment: Deployment, server: ServeServer) -> Iterator[Household]:
-    """Somebody else, who has just proven who they are, and so lacks nothing but the right."""
-    made = Household(deployment, server)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def operations(server: ServeServer) -> list[tuple[str, str, dict[str, Any]]]:
-    """Every operation that the document names: method, path below the API base, and what it says."""
-    document = httpx.get(f"{server.public_url}/openapi.json", trust_env=False).json()
-    return [
-        (method, path.removeprefix(API), operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    ]
 
 
 def _of_owners(operation: dict[str, Any]) -> bool:

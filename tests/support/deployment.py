@@ -1,5 +1,6 @@
 """One database, one Redis, and whatever runs on them: the servers, accounts and accidents of the contract suite."""
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -115,6 +116,12 @@ class Deployment:
             )
 
         return self._at_the_desk(make)
+
+    def operator(self) -> Owner:
+        """A new owner who is an operator."""
+        email = f"{secrets.token_hex(8)}@lime.example"
+        made = self.command("owner", "create", "--operator", "--email", email, "--json")
+        return Owner(json.loads(made)["owner_id"])
 
     def agent(self, *, owner: Owner | None = None, display_name: str = "Agent") -> Agent:
         """A new agent, by default of an owner that all tests share."""

@@ -194,7 +194,12 @@ class DevServer(LimeServer):
     """`lime-server dev`: its own engines in one folder. Its ready file is read into `ready`."""
 
     def __init__(
-        self, folder: Path, *, name: str = "dev", environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        name: str = "dev",
+        host: str = "127.0.0.1",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.ready: dict[str, Any] = {}
         self.ready_file = folder / f"{name}.ready.json"
@@ -202,6 +207,8 @@ class DevServer(LimeServer):
             "dev",
             "--data",
             str(folder / name),
+            "--host",
+            host,
             "--port",
             "0",
             "--ready-file",

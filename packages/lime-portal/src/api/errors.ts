@@ -20,8 +20,21 @@ export class ApiError extends Error {
   /** The field that the server found wrong, if it named one. */
   get field(): string | undefined {
     const named = this.detail?.field;
-    return typeof named === "string" ? named : undefined;
+    return typeof named === "string" ? named : this.firstProblem;
   }
+
+  /** Of a body that has another form, the server lists what is wrong: `{ where: "body.email", … }`. */
+  private get firstProblem(): string | undefined {
+    const problems: unknown = this.detail?.problems;
+    const first: unknown = Array.isArray(problems) ? problems[0] : undefined;
+    const where = typeof first === "object" && first !== null && "where" in first ? first.where : undefined;
+    return typeof where === "string" && where.startsWith("body.") ? where.slice("body.".length) : undefined;
+  }
+}
+
+/** What a page itself refuses; its message is for the person at the screen. */
+export class PageError extends Error {
+  override name = "PageError";
 }
 
 /** No answer came: nobody knows whether the request was carried out. */
@@ -45,6 +58,9 @@ const WHAT_TO_DO: Readonly<Record<string, string>> = {
 
 /** One or two sentences for the person at the screen: what happened and what to do. */
 export function explain(error: unknown): string {
+  if (error instanceof PageError) {
+    return error.message;
+  }
   if (!(error instanceof ApiError)) {
     return "Something went wrong on this page. Reload it, then try again.";
   }

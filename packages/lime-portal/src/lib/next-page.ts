@@ -16,10 +16,17 @@ export function safeNext(unverified: string | null, origin: string): string {
   } catch {
     return "/";
   }
-  return url.origin === origin && !url.pathname.startsWith("/api/") ? url.pathname + url.search : "/";
+  // "/.//elsewhere" is a path here, but "//elsewhere", what remains of it, would be another site's address.
+  const ours = url.origin === origin && !url.pathname.startsWith("//") && !url.pathname.startsWith("/api/");
+  return ours ? url.pathname + url.search : "/";
 }
 
 /** The sign-in page, which comes back to `path` (of this origin, with its query). */
 export function signInPage(path: string): string {
   return path === "/" ? "/login/" : `/login/?next=${encodeURIComponent(path)}`;
+}
+
+/** `page` (one of ours, without a query), which goes on to `next` when it is done. */
+export function withNext(page: string, next: string | null | undefined): string {
+  return next === null || next === undefined || next === "" ? page : `${page}?next=${encodeURIComponent(next)}`;
 }

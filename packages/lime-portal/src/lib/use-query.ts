@@ -1,5 +1,6 @@
 "use client";
 
+import { usePathname } from "next/navigation";
 import { useSyncExternalStore } from "react";
 
 /**
@@ -8,11 +9,22 @@ import { useSyncExternalStore } from "react";
  * The export knows no query, so what is rendered at build time must not depend on one.
  */
 export function useQuery(name: string): string | null | undefined {
+  const page = usePathname();
   return useSyncExternalStore(
     subscribe,
-    () => new URLSearchParams(window.location.search).get(name),
+    // A page is drawn a moment before the address bar names it; what stands there until then is another page's.
+    () => (isSame(page, window.location.pathname) ? new URLSearchParams(window.location.search).get(name) : undefined),
     () => undefined,
   );
+}
+
+/** Whether a page, as the router calls it, is the one at this address; outside of a router any is. */
+function isSame(page: string | null, address: string): boolean {
+  return page === null || bare(page) === bare(address);
+}
+
+function bare(path: string): string {
+  return path.replace(/\/$/, "");
 }
 
 function subscribe(changed: () => void): () => void {

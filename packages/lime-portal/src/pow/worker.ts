@@ -3,9 +3,9 @@
 import { solve } from "./solve";
 
 export type Task = { challenge: string; difficulty: number };
-export type Answer = { nonce: string } | { failed: string };
+export type Answer = { nonce: string } | { failed: string } | { tried: number };
 
-const SLICE = 100_000;
+const SLICE = 50_000;
 
 self.onmessage = ({ data }: MessageEvent<Task>) => {
   self.postMessage(answer(data));
@@ -18,6 +18,7 @@ function answer({ challenge, difficulty }: Task): Answer {
       if (nonce !== undefined) {
         return { nonce };
       }
+      self.postMessage({ tried: from + SLICE } satisfies Answer);
     }
   } catch (error) {
     return { failed: String(error) };

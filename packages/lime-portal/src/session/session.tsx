@@ -3,6 +3,7 @@
 /** Who is signed in, for every page behind the sign-in. */
 
 import { createContext, use, useEffect, type ReactNode } from "react";
+import { SWRConfig } from "swr";
 
 import { ApiError } from "@/api/errors";
 import { useApi, type Loaded } from "@/api/hooks";
@@ -36,17 +37,31 @@ export function SignedIn({
   frame?: (content: ReactNode) => ReactNode;
 }) {
   const { data: me, error, mutate } = useApi<Me>(ME);
-  const signedOut = error instanceof ApiError && error.status === 401;
+  const signedOut = isSignedOut(error);
   useEffect(() => {
     if (signedOut) {
       window.location.replace(signInPage(window.location.pathname + window.location.search));
     }
   }, [signedOut]);
   if (me !== undefined && !signedOut) {
-    return <Current value={{ me, reload: mutate }}>{children}</Current>;
+    // The session may end anywhere, and whatever is read next notices: then it is asked who is signed in.
+    const onError = (failure: unknown) => {
+      if (isSignedOut(failure)) {
+        void mutate();
+      }
+    };
+    return (
+      <SWRConfig value={{ onError }}>
+        <Current value={{ me, reload: mutate }}>{children}</Current>
+      </SWRConfig>
+    );
   }
   if (error !== undefined && !signedOut) {
     return frame(<Problem error={error} onRetry={() => void mutate()} />);
   }
   return frame(<Loading what="your account" />);
+}
+
+function isSignedOut(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
 }

@@ -62,3 +62,12 @@ export function ButtonLink({ href, children, kind = "primary" }: { href: string;
     </Link>
   );
 }
+
+/** A link to what the server sends as a file; the page stays where it is. */
+export function DownloadLink({ href, children, kind = "plain" }: { href: string; children: ReactNode; kind?: Kind }) {
+  return (
+    <a href={href} download className={classes(SHAPE, LOOKS[kind])}>
+      {children}
+    </a>
+  );
+}

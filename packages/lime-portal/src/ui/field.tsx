@@ -160,23 +160,24 @@ export function Switch({
 
 /** Files from this machine. */
 export function Files({
-  label, hint, accept, multiple = false, onChange,
+  label, hint, error, accept, multiple = false, onChange,
 }: {
   label: string;
   hint?: ReactNode;
+  error?: string | undefined;
   accept: string;
   multiple?: boolean;
   onChange: (files: File[]) => void;
 }) {
   return (
-    <Labelled label={label} hint={hint}>
+    <Labelled label={label} hint={hint} error={error}>
       {(ids) => (
         <input
           {...ids}
           type="file"
           accept={accept}
           multiple={multiple}
-          className={classes(BOX, "border-edge file:mr-3 file:rounded file:border-0 file:bg-raised file:px-3 file:py-1 file:text-ink")}
+          className={classes(BOX, error === undefined ? "border-edge" : "border-bad", "file:mr-3 file:rounded file:border-0 file:bg-raised file:px-3 file:py-1 file:text-ink")}
           onChange={(event) => {
             onChange([...(event.target.files ?? [])]);
           }}

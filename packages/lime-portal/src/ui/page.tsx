@@ -14,7 +14,7 @@ export function Page({
     <div className="grid gap-6">
       <title>{`${title} · LIME`}</title>
       <div className="flex flex-wrap items-start justify-between gap-4">
-        <div className="grid min-w-0 gap-1">
+        <div className="grid min-w-0 flex-1 basis-64 content-start gap-1">
           <h1 className="text-2xl font-semibold break-words">{title}</h1>
           {lead === undefined ? null : <div className="text-muted">{lead}</div>}
         </div>
@@ -37,7 +37,7 @@ export function Section({
   return (
     <section className="grid gap-4 rounded-xl border border-line bg-surface p-4 sm:p-6">
       <div className="flex flex-wrap items-start justify-between gap-3">
-        <div className="grid min-w-0 gap-1">
+        <div className="grid min-w-0 flex-1 basis-64 content-start gap-1">
           <h2 className="text-lg font-semibold">{title}</h2>
           {lead === undefined ? null : <p className="text-muted">{lead}</p>}
         </div>

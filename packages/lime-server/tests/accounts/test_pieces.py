@@ -1,4 +1,4 @@
-"""The pieces that accounts are made of: passwords, codes, checks for robots, mails."""
+"""The pieces that accounts are made of: passwords, codes, what a registration costs, mails."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ def test_codes_are_those_of_rfc_6238_appendix_b(seconds, code):
         assert codes.step_of(secret, odd, now) is None
 
 
-# Checks for robots
+# What a registration costs
 
 
 @pytest.fixture

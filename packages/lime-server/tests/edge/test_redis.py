@@ -412,6 +412,25 @@ async def deaf_server():
         writer.close()
 
 
+async def test_a_bell_ends_even_if_its_client_loses_the_cancellation(open_engine, redis_url):
+    hearing = asyncio.Event()
+
+    class Lossy(RedisBell):
+        async def _hear(self):
+            hearing.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ConnectionError("the line broke meanwhile") from None
+
+    bell = Lossy(open_engine(redis_url), redis_url, timeout=5.0, random=lambda: 0.01)
+    task = asyncio.create_task(bell.run())
+    await hearing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_line_that_only_seems_to_be_there_is_given_up(ringing, deaf_server, until):
     url, connections = deaf_server
     bell = await ringing(url=url, silence=0.02)

@@ -431,6 +431,39 @@ async def test_openapi_says_which_credentials_and_keys_are_needed(api):
     assert "400" not in agent["get"]["responses"]
 
 
+async def test_openapi_names_the_cookies_of_this_deployment(api):
+    document = (await api.get("https://lime.example/openapi.json")).json()
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["OwnerSession"]["name"] == "__Host-lime_session"
+    assert (schemes["CsrfCookie"]["in"], schemes["CsrfCookie"]["name"]) == ("cookie", "lime_csrf")
+
+
+async def test_openapi_says_of_every_answer_what_it_always_holds(api):
+    document = (await api.get("https://lime.example/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    envelopes = [schema for name, schema in schemas.items() if "Envelope" in name]
+    assert len(envelopes) > 20
+    assert all("ok" in schema["required"] for schema in envelopes)
+    assert "status" in schemas["Done"]["required"]
+    # Absent when there is none, and never null.
+    assert schemas["ErrorBody"]["properties"]["detail"]["type"] == "object"
+    frames = document["paths"]["/api/v1/modules/agent-login/events"]["get"]["responses"]["200"]
+    event = frames["content"]["text/event-stream"]["schema"]
+    kinds = event["properties"]["data"]["contentSchema"]["oneOf"]
+    assert "approved" in [one["properties"]["type"]["const"] for one in kinds]
+
+
+async def test_a_wrong_method_is_told_every_right_one(api):
+    for path, methods in {
+        "/core/agents/any": "DELETE, GET, PATCH",
+        "/core/agents/register": "POST",
+        "/core/.well-known/jwks.json": "GET, HEAD",
+    }.items():
+        answer = await api.client.options(path)
+        assert failure(answer, 405) == "METHOD_NOT_ALLOWED"
+        assert answer.headers["allow"] == methods
+
+
 async def test_the_page_of_the_document_needs_no_script_and_nobody_else(api):
     answer = await api.get("https://lime.example/docs")
     assert answer.headers["content-type"].startswith("text/html")

@@ -94,6 +94,11 @@ def application(metrics):
 
 
 @pytest.fixture
+def served(application, export):
+    return application(export)
+
+
+@pytest.fixture
 def visit(application):
     """A browser that follows no redirect and decodes nothing by itself."""
 

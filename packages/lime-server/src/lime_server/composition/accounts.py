@@ -183,7 +183,7 @@ async def open_captcha(
     tickets: TicketStore,
     clock: Clock,
 ) -> AsyncIterator[Captcha]:
-    """The check for robots that `settings` ask for."""
+    """What a registration costs, as `settings` have it."""
     async with AsyncExitStack() as stack:
         if settings.captcha == "none":
             yield NoCaptcha()

@@ -121,7 +121,7 @@ class CaptchaFailed(InvalidInput):
     """No proof that a person, or enough work, is behind the request."""
 
     code = "CAPTCHA_FAILED"
-    default_message = "Solve the check for robots first."
+    default_message = "Bring what this costs: the solved puzzle, or the widget's token."
 
 
 class RedirectUriNotListed(InvalidInput):

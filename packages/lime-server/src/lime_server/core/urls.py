@@ -3,14 +3,27 @@
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
+_NETLOC = re.compile(r"[^\[\]]*|\[[^\[\]]*\](?::[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 API_PATH = "/api/v1"
 """Where every route of the API lives under the public URL (protocol section 1)."""
+
+
+def unambiguous(text: str) -> SplitResult:
+    """The parts of a URL. Raises ValueError for one that cannot be read, or in two ways.
+
+    Of `https://shop.example[::1]/` the standard library gives `::1` as the host, and some versions
+    of it do not mind; others take the whole for a name.
+    """
+    parts = urlsplit(text)
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise ValueError("brackets stand around the whole host, or not at all")
+    return parts
 
 
 def is_web_url(text: str, *, loopback_too: bool = False) -> bool:
@@ -23,7 +36,7 @@ def is_web_url(text: str, *, loopback_too: bool = False) -> bool:
     if not re.fullmatch(r"[!-\[\]-~]+", text):
         return False
     try:
-        parts = urlsplit(text)
+        parts = unambiguous(text)
         host, port = parts.hostname or "", parts.port
         named = str(PublicUrl(parts.scheme, _host(host), port))
     except ValueError:

@@ -25,7 +25,7 @@ from lime_server.foundation.letters import Letters
 from lime_server.foundation.mail import Mail, Post
 from lime_server.foundation.owners import Owner, email_address
 from lime_server.foundation.passwords import PasswordHasher, new_password, normal
-from lime_server.foundation.second_factor import SecondFactors
+from lime_server.foundation.second_factor import Method, SecondFactors
 from lime_server.foundation.sessions import Session, Sessions, SignedIn
 from lime_server.foundation.slowing import Slowing
 from lime_server.foundation.tickets import Ticket, TicketStore
@@ -101,7 +101,7 @@ class Half:
     """A sign-in whose password was right and whose second factor is still to come."""
 
     token: Token
-    methods: list[str]
+    methods: list[Method]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Operators: owners who run this office, and may suspend others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lime_server.core.errors import Conflict, Forbidden, NotFound
 from lime_server.core.ids import parse_id
@@ -25,9 +25,16 @@ class Kind(StrEnum):
     SITE = "sites"
 
     @property
-    def target(self) -> str:
+    def target(self) -> Literal["owner", "agent", "site"]:
         """Its name in the audit log."""
-        return self.value.removesuffix("s")
+        return _TARGETS[self]
+
+
+_TARGETS: Mapping[Kind, Literal["owner", "agent", "site"]] = {
+    Kind.OWNER: "owner",
+    Kind.AGENT: "agent",
+    Kind.SITE: "site",
+}
 
 
 @dataclass(frozen=True, slots=True)

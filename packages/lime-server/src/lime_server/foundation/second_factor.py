@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Conflict, InvalidCode, InvalidPasskey, NotFound
@@ -15,6 +15,9 @@ from lime_server.core.ports import TokenHash, Transactions
 from lime_server.foundation.audit import Actor, Audit, Target
 from lime_server.foundation.owners import Owner
 from lime_server.foundation.tickets import Ticket, TicketStore
+
+Method = Literal["totp", "passkey", "recovery_code"]
+"""How a sign-in that has begun with a password is completed."""
 
 RECOVERY_CODES = 10
 """Codes in one list."""
@@ -70,10 +73,14 @@ class Factors:
     passkeys: Sequence[Passkey]
 
     @property
-    def methods(self) -> list[str]:
+    def methods(self) -> list[Method]:
         """How a sign-in can be completed; empty if the password is enough."""
-        ways = [name for name, has in (("totp", self.totp), ("passkey", self.passkeys)) if has]
-        return [*ways, "recovery_code"] if ways and self.recovery_codes_left else ways
+        ways: list[Method] = ["totp"] if self.totp else []
+        if self.passkeys:
+            ways.append("passkey")
+        if ways and self.recovery_codes_left:
+            ways.append("recovery_code")
+        return ways
 
 
 class FactorStore(Protocol):

@@ -24,7 +24,7 @@ class Party(BaseModel):
 class AuditEntry(BaseModel):
     """One line of an owner's chain."""
 
-    entry_id: str
+    entry_id: http.Id
     sequence: Annotated[int, Field(description="1 for the first of the chain, without a gap.")]
     at: http.Timestamp
     actor: Party

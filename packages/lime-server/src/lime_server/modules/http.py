@@ -6,9 +6,10 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from fastapi import Query, Response
 from fastapi.security import APIKeyCookie, APIKeyHeader
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
-from lime_server.core import pages
+from lime_server.core import pages, patterns
 from lime_server.core.errors import DomainError
 from lime_server.core.pages import Page
 
@@ -23,7 +24,13 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Timestamp = Annotated[datetime, PlainSerializer(timestamp, return_type=str)]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(timestamp, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+"""An id that goes out. What comes in is compared with ours, and not checked by itself."""
 
 agent_token = APIKeyHeader(
     name="X-Agent-Token", scheme_name="AgentToken", auto_error=False, description="`at_…`"
@@ -48,7 +55,7 @@ csrf_token = APIKeyHeader(
 class Envelope(BaseModel, Generic[T]):
     """A success (protocol section 1)."""
 
-    ok: Literal[True] = True
+    ok: Literal[True]
     data: T
 
 
@@ -67,7 +74,8 @@ class ListOf(BaseModel, Generic[T]):
 
 
 Cursor = Annotated[
-    str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+    Annotated[str, Field(max_length=64, json_schema_extra={"pattern": patterns.ID})] | None,
+    Query(description="`next_cursor` of the page before."),
 ]
 PageLimit = Annotated[int, Query(ge=1, le=pages.MAX_LIMIT, description="Most items of this page.")]
 
@@ -77,13 +85,13 @@ class ErrorBody(BaseModel):
 
     code: Annotated[str, Field(description="UPPER_SNAKE, for programs.")]
     message: Annotated[str, Field(description="For a human.")]
-    detail: dict[str, Any] | None = None
+    detail: dict[str, Any] | SkipJsonSchema[None] = None
 
 
 class ErrorEnvelope(BaseModel):
     """A failure (protocol section 1)."""
 
-    ok: Literal[False] = False
+    ok: Literal[False]
     error: ErrorBody
 
 
@@ -106,6 +114,23 @@ RETRY_AFTER_HEADER = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+
+
+def event_schema(data: dict[str, Any], *, with_id: bool = False) -> dict[str, Any]:
+    """The schema of one server-sent event whose `data` is JSON like `data`.
+
+    As OpenAPI 3.2 shows it (section 4.14.3.2), which tools for 3.1 understand too.
+    """
+    properties: dict[str, Any] = {
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": data,
+        }
+    }
+    if with_id:
+        properties["id"] = {"type": "string", "description": "To be acknowledged."}
+    return {"type": "object", "required": ["data"], "properties": properties}
 
 
 def fails_with(*errors: type[DomainError]) -> dict[int | str, dict[str, Any]]:

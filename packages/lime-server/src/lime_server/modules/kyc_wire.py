@@ -30,7 +30,7 @@ class KycDocument(BaseModel):
 class KycCase(BaseModel):
     """An owner's wish to be known better, as they see it."""
 
-    case_id: str
+    case_id: http.Id
     provider: str
     state: CaseState
     target_level: int

@@ -5,12 +5,18 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lime_server.core import names
+from lime_server.core import names, patterns
 from lime_server.core.held_tokens import MAX_OVERLAP, HeldToken
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 
 Name = Annotated[
-    str, Field(min_length=1, max_length=names.MAX_NAME, description="Printable, on one line.")
+    str,
+    Field(
+        min_length=1,
+        max_length=names.MAX_NAME,
+        description="Printable, on one line.",
+        json_schema_extra={"pattern": patterns.LINE},
+    ),
 ]
 
 
@@ -41,7 +47,7 @@ class RotateBody(Input):
 class OwnedToken(BaseModel):
     """A token that works now; never the token itself."""
 
-    token_id: str
+    token_id: Id
     created_at: Timestamp
     last_used_at: Annotated[Timestamp | None, Field(description="To the minute.")]
     expires_at: Annotated[Timestamp | None, Field(description="Null for the newest one.")]

@@ -77,6 +77,9 @@ class RedisBell:
                     log.warning("the bell is deaf", error=type(error).__name__)
                     bound = 0.05
                 self.subscribed.clear()
+                # The client can lose a cancellation that meets a line as it breaks. Without this a
+                # server whose Redis goes away while it stops would not stop.
+                _end_if_cancelled()
             await self._sleep(bound * self._random())
             bound = min(bound * 2, LONGEST_PAUSE)
 
@@ -106,3 +109,10 @@ class RedisBell:
         sender, topic, ident = f"{message['data']}  ".split(" ", 2)
         if sender != self._sender:
             self._here.tell(topic, ident.rstrip())
+
+
+def _end_if_cancelled() -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - called from a coroutine
+    if task.cancelling():
+        raise asyncio.CancelledError

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Collection
+from functools import cache
 from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server.core.errors import DomainError
@@ -19,6 +22,8 @@ MOST_PROBLEMS = 10
 """Problems listed of one invalid request: a body of thousands of wrong keys gets a short answer."""
 LONGEST_PLACE = 64
 """Characters shown of a field's name, which the caller chose."""
+
+_JSON = "application/json"
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +104,7 @@ def _place(part: object) -> str:
     return str(part)[:LONGEST_PLACE]
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     phrase = HTTPStatus(error.status_code).phrase
     # The same code as `core.errors.NotFound` has; "METHOD_NOT_ALLOWED" and so on for others.
@@ -107,6 +112,25 @@ async def _http(_request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         code = "INVALID_REQUEST"
     message = "There is no such path." if error.status_code == HTTPStatus.NOT_FOUND else phrase
-    return Response(
-        envelope(code, message), error.status_code, error.headers, media_type="application/json"
-    )
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
+        headers = {**(headers or {}), "Allow": ", ".join(sorted(allowed))}
+    return Response(envelope(code, message), error.status_code, headers, media_type=_JSON)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of every route to this path; the router knows of one that matched, alone."""
+    path = request.scope["path"]
+    routes = [
+        (route.path, route.methods or ())
+        for route in iter_route_contexts(request.app.router.routes)
+        if route.path is not None and _matcher(route.path).fullmatch(path)
+    ]
+    # `/agents/register` is also an `/agents/{agent_id}`, of an agent that there is not.
+    closest = min((pattern.count("{") for pattern, _ in routes), default=0)
+    return {one for pattern, methods in routes if pattern.count("{") == closest for one in methods}
+
+
+@cache
+def _matcher(pattern: str) -> re.Pattern[str]:
+    return compile_path(pattern)[0]

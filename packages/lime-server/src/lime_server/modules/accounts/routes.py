@@ -111,7 +111,7 @@ def _registration_routes(api: APIRouter, desk: _Desk) -> None:
         responses=http.succeeds_with(200, "What the pages need.") | http.fails_with(*_OPEN),
     )
     async def portal_config() -> Response:
-        """Public: which check for robots there is, and whether anybody can sign in yet."""
+        """Public: what a registration costs here, and whether anybody can sign in yet."""
         first_owner = await accounts.first_owner_missing()
         return http.success(wire.PortalConfig.of(captcha, first_owner=first_owner))
 

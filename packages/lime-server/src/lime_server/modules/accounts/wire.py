@@ -1,16 +1,25 @@
 """What travels: strict in, complete out."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from lime_server.foundation.captcha import Captcha, Kind, Proof
 from lime_server.foundation.captcha import Puzzle as CaptchaPuzzle
-from lime_server.foundation.second_factor import Factors, Passkey
+from lime_server.foundation.second_factor import Factors, Method, Passkey
 from lime_server.foundation.sessions import Session
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 
-Email = Annotated[str, Field(min_length=3, max_length=254, description="RFC 5321: 254 at most.")]
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=254,
+        description="RFC 5321: 254 at most. Letters beyond ASCII are allowed.",
+        json_schema_extra={"format": "email"},
+    ),
+]
 Password = Annotated[
     str, Field(min_length=1, max_length=1024, description="At least 12 bytes when it is new.")
 ]
@@ -20,7 +29,18 @@ Code = Annotated[
 RecoveryCode = Annotated[str, Field(min_length=1, max_length=64)]
 Credential = Annotated[
     dict[str, Any],
-    Field(description="What the browser's `PublicKeyCredential.toJSON()` gives."),
+    Field(
+        description="What the browser's `PublicKeyCredential.toJSON()` gives.",
+        json_schema_extra={
+            "required": ["id", "rawId", "response", "type"],
+            "properties": {
+                "id": {"type": "string"},
+                "rawId": {"type": "string"},
+                "response": {"type": "object"},
+                "type": {"const": "public-key"},
+            },
+        },
+    ),
 ]
 
 
@@ -44,7 +64,7 @@ class _WithProof(_Input):
     pow: PowProof | None = None
 
     def proof(self) -> Proof:
-        """What it brings against robots, unverified."""
+        """What it paid for the registration, unverified."""
         if self.pow is None:
             return Proof(self.turnstile_token)
         return Proof(self.turnstile_token, self.pow.challenge, self.pow.nonce)
@@ -79,7 +99,21 @@ class LoginBody(_Input):
     password: Password
 
 
+def _one_of(schema: JsonDict) -> None:
+    """Say in `schema` what `_OneOf` checks: one is a text, and the other is null or absent."""
+    fields = list(cast("JsonDict", schema["properties"]))
+    schema["oneOf"] = [
+        {
+            "required": [name],
+            "properties": {one: {"type": "string" if one == name else "null"} for one in fields},
+        }
+        for name in fields
+    ]
+
+
 class _OneOf(_Input):
+    model_config = ConfigDict(json_schema_extra=_one_of)
+
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if sum(value is not None for value in self.__dict__.values()) != 1:
@@ -141,13 +175,19 @@ class CodeBody(_Input):
     code: Code
 
 
-class Sent(BaseModel):
+class _Said(BaseModel):
+    """Always says the same, and always says it."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Sent(_Said):
     """A mail is on its way, or not: the answer is the same."""
 
     status: Literal["VERIFICATION_SENT"] = "VERIFICATION_SENT"
 
 
-class ResetSent(BaseModel):
+class ResetSent(_Said):
     """A mail is on its way, or not: the answer is the same."""
 
     status: Literal["CODE_SENT"] = "CODE_SENT"
@@ -156,17 +196,17 @@ class ResetSent(BaseModel):
 class Verified(BaseModel):
     """There is an owner now."""
 
-    user_id: str
+    user_id: Id
 
 
 class LoginState(BaseModel):
     """How far the sign-in has come."""
 
     status: Literal["SIGNED_IN", "SECOND_FACTOR_REQUIRED"]
-    methods: Annotated[list[str], Field(description="`totp`, `passkey`, `recovery_code`.")]
+    methods: list[Method]
 
 
-class Done(BaseModel):
+class Done(_Said):
     """It is done."""
 
     status: Literal["DONE"] = "DONE"
@@ -181,7 +221,7 @@ class Ended(BaseModel):
 class KnownPasskey(BaseModel):
     """A passkey in a list."""
 
-    id: str
+    id: Id
     name: str
     created_at: Timestamp
     last_used_at: Timestamp | None
@@ -222,7 +262,7 @@ class SecondFactor(BaseModel):
 class Me(BaseModel):
     """The owner who is signed in."""
 
-    user_id: str
+    user_id: Id
     email: str
     kyc_level: int
     operator: bool
@@ -250,7 +290,7 @@ class Me(BaseModel):
 class OwnSession(BaseModel):
     """One of the owner's sessions."""
 
-    session_id: str
+    session_id: Id
     current: bool
     created_at: Timestamp
     last_seen_at: Timestamp
@@ -305,7 +345,7 @@ class Puzzle(BaseModel):
 
 
 class CaptchaKind(BaseModel):
-    """Which check for robots there is."""
+    """What a registration costs: nothing, a puzzle, or a widget of a third party."""
 
     kind: Kind
     site_key: str | None

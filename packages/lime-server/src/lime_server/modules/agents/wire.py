@@ -5,24 +5,26 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from lime_server.core import names
+from lime_server.core import names, patterns
 from lime_server.core.agents import Agent
 from lime_server.core.held_tokens import HeldToken
 from lime_server.core.tokens import Token
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 from lime_server.modules.owned import Input, Name
 
 Description = Annotated[
-    str | None,
-    Field(max_length=names.MAX_TEXT, description="What it does. Null or empty: nothing said."),
+    Annotated[str, Field(max_length=names.MAX_TEXT, json_schema_extra={"pattern": patterns.TEXT})]
+    | None,
+    Field(description="What it does. Null or empty: nothing said."),
 ]
 AvatarUrl = Annotated[
-    str | None,
-    Field(
-        max_length=names.MAX_TEXT,
-        description="An https URL, which this server never fetches. Null or empty: none.",
-    ),
+    Annotated[
+        str, Field(max_length=names.MAX_TEXT, json_schema_extra={"pattern": patterns.AVATAR_URL})
+    ]
+    | None,
+    Field(description="An https URL, which this server never fetches. Null or empty: none."),
 ]
+Capability = Literal["oauth:mcp"]
 
 
 class RegisterBody(Input):
@@ -62,13 +64,13 @@ _CLEAN: dict[str, Any] = {
 class CapabilitiesBody(Input):
     """Everything the agent may do beyond logging in to sites; what is absent is taken away."""
 
-    capabilities: Annotated[list[Literal["oauth:mcp"]], Field(max_length=16)]
+    capabilities: Annotated[list[Capability], Field(max_length=16)]
 
 
 class OwnedAgent(BaseModel):
     """An agent, as its owner sees it."""
 
-    agent_id: str
+    agent_id: Id
     display_name: str
     description: str | None
     avatar_url: str | None
@@ -112,7 +114,7 @@ def _facts(agent: Agent) -> dict[str, Any]:
 class NewToken(BaseModel):
     """A new token, for the first and last time."""
 
-    token_id: str
+    token_id: Id
     created_at: Timestamp
     agent_token: Annotated[str, Field(description="`at_…`; shown only now.")]
 

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lime_server.core import patterns
 from lime_server.modules.binding.model import Binding, BindingState, EndedBy, KnownBinding
 from lime_server.modules.binding.service import MAX_STATE, Claim, Exchanged, Wish
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 
 MAX_REDIRECT_URI = 2048
 """Characters of a redirect URI: what browsers and proxies agree to carry."""
@@ -26,20 +27,28 @@ class AskBindingBody(_Input):
         str,
         Field(
             max_length=MAX_REDIRECT_URI,
+            json_schema_extra={"pattern": patterns.REDIRECT_URI},
             description="Where the browser comes back to: one of the site's list, to the letter.",
         ),
     ]
     state: Annotated[
-        str | None,
-        Field(
-            max_length=MAX_STATE,
-            description="Comes back with the browser. Visible ASCII; made if absent.",
-        ),
+        Annotated[
+            str,
+            Field(
+                max_length=MAX_STATE,
+                json_schema_extra={"minLength": 1, "pattern": patterns.VISIBLE},
+            ),
+        ]
+        | None,
+        Field(description="Comes back with the browser. Visible ASCII; made if absent."),
     ] = None
     code_challenge: Annotated[
-        str | None,
+        Annotated[
+            str,
+            Field(max_length=MAX_TEXT, json_schema_extra={"pattern": "^[A-Za-z0-9_-]{43}$"}),
+        ]
+        | None,
         Field(
-            max_length=MAX_TEXT,
             description="SHA-256 of a secret that stays in the browser's session at the site, in "
             "base64url. The exchange then takes the secret as `code_verifier`.",
         ),
@@ -99,11 +108,11 @@ class ExchangeBody(_Input):
 class CreatedBinding(BaseModel):
     """A binding request, as its site learns of it."""
 
-    binding_id: str
+    binding_id: Id
     connect_url: Annotated[str, Field(description="Send the human's browser there.")]
     status: BindingState
     expires_at: Timestamp
-    site_id: str
+    site_id: Id
     state: Annotated[str, Field(description="Keep it in the browser's session and compare it.")]
 
     @classmethod
@@ -122,7 +131,7 @@ class CreatedBinding(BaseModel):
 class BindingSite(BaseModel):
     """Who asks."""
 
-    site_id: str
+    site_id: Id
     display_name: str
     domain: str | None
     domain_verified: bool
@@ -156,7 +165,7 @@ LEARNS = [
 class BindingQuestion(BaseModel):
     """What a human is asked."""
 
-    binding_id: str
+    binding_id: Id
     site: BindingSite
     redirect_host: Annotated[str, Field(description="Where the browser will be sent afterwards.")]
     expires_at: Timestamp
@@ -184,7 +193,7 @@ class ExchangedBinding(BaseModel):
     """What a code was exchanged for."""
 
     passport: Annotated[str, Field(description='A JWT with `aud` "lime-binding", valid for 60 s.')]
-    binding_id: str
+    binding_id: Id
 
     @classmethod
     def of(cls, exchanged: Exchanged) -> Self:
@@ -195,14 +204,14 @@ class ExchangedBinding(BaseModel):
 class BoundAgent(BaseModel):
     """Who is bound."""
 
-    agent_id: str
+    agent_id: Id
     display_name: str
 
 
 class OwnersBinding(BaseModel):
     """A binding, as the agent's owner sees it."""
 
-    binding_id: str
+    binding_id: Id
     status: BindingState
     site: BindingSite
     agent: BoundAgent
@@ -230,14 +239,14 @@ class OwnersBinding(BaseModel):
 class SitesBinding(BaseModel):
     """A binding, as its site sees it: whose agent it is shows once the code was exchanged."""
 
-    binding_id: str
-    site_id: str
+    binding_id: Id
+    site_id: Id
     status: BindingState
     expires_at: Annotated[
         Timestamp, Field(description="When an unanswered request, or else its code, expires.")
     ]
-    agent_id: str | None
-    user_id: str | None
+    agent_id: Id | None
+    user_id: Id | None
     bound_at: Timestamp | None
     ended_at: Timestamp | None
     ended_by: EndedBy | None

@@ -14,12 +14,14 @@ from lime_server.modules.delivery_monitor.service import DeliveryMonitor
 SiteId = Annotated[str, Path(description="The site's id, a UUID.")]
 EventId = Annotated[str, Path(description="The event's id, a UUID.")]
 
+_STATE = {"$ref": "#/components/schemas/DeliveryState"}
+
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Frames whose `data:` is what `…/delivery` answers, one whenever it "
         "changes. Ends after a minute: connect again.",
         "headers": http.REQUEST_ID_HEADER,
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": http.event_schema(_STATE)}},
     }
 }
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from lime_server.modules.delivery_monitor.ports import SentEvent
 from lime_server.modules.delivery_monitor.service import Snapshot
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 
 
 class OpenStream(BaseModel):
@@ -21,9 +21,9 @@ class OpenStream(BaseModel):
 class EventOnItsWay(BaseModel):
     """An event that can be sent, or was."""
 
-    event_id: Annotated[str, Field(description="Also the id of the login request.")]
+    event_id: Annotated[Id, Field(description="Also the id of the login request.")]
     type: Literal["approved", "denied", "expired"]
-    agent_id: Annotated[str | None, Field(description="Who approved; who refused is not said.")]
+    agent_id: Annotated[Id | None, Field(description="Who approved; who refused is not said.")]
     created_at: Timestamp
     deliver_until: Timestamp
     leased_to: Annotated[str | None, Field(description="The worker it was last given to.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lime_server.core import patterns
 from lime_server.core.errors import InvalidInput
 from lime_server.core.names import MAX_NAME
 from lime_server.foundation.kyc import (
@@ -16,6 +17,7 @@ from lime_server.foundation.kyc import (
     CaseState,
     Upload,
 )
+from lime_server.modules import http
 from lime_server.modules.kyc_wire import KycCase
 
 
@@ -35,9 +37,20 @@ class DocumentBody(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     content_type: Annotated[
         str,
-        Field(max_length=64, description="`application/pdf`, `image/jpeg` or `image/png`."),
+        Field(
+            max_length=64,
+            description="What the content begins like.",
+            json_schema_extra={"enum": ["application/pdf", "image/jpeg", "image/png"]},
+        ),
     ]
-    content_base64: Annotated[str, Field(repr=False, max_length=_in_base64(LARGEST_DOCUMENT))]
+    content_base64: Annotated[
+        str,
+        Field(
+            repr=False,
+            max_length=_in_base64(LARGEST_DOCUMENT),
+            json_schema_extra={"pattern": patterns.BASE64, "contentEncoding": "base64"},
+        ),
+    ]
 
     def upload(self) -> Upload:
         """The document itself. Raises InvalidInput if it is not base64."""
@@ -77,5 +90,5 @@ class KycStatus(BaseModel):
 class CallbackTaken(BaseModel):
     """What became of a callback."""
 
-    case_id: str
+    case_id: http.Id
     state: CaseState

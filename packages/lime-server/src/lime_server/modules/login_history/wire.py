@@ -4,14 +4,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 from lime_server.modules.login_history.ports import PastLogin
 
 
 class WhichSite(BaseModel):
     """Where."""
 
-    site_id: str
+    site_id: Id
     display_name: str
     domain: str | None
     domain_verified: bool
@@ -20,14 +20,14 @@ class WhichSite(BaseModel):
 class WhichAgent(BaseModel):
     """Who."""
 
-    agent_id: str
+    agent_id: Id
     display_name: Annotated[str | None, Field(description="Null if nothing is left of it.")]
 
 
 class LoginRecord(BaseModel):
     """One login, afterwards."""
 
-    login_request_id: str
+    login_request_id: Id
     status: Literal["PENDING", "APPROVED", "DELIVERED", "DENIED", "EXPIRED"]
     created_at: Timestamp
     expires_at: Timestamp

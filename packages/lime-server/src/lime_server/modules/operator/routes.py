@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from lime_server.core import patterns
 from lime_server.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from lime_server.core.ids import parse_id
 from lime_server.core.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -223,7 +224,14 @@ def _audit_route(api: APIRouter, audit: Audit, current: Current) -> None:
     )
     async def entries(
         _session: Annotated[Session, Depends(current)],
-        owner_id: Annotated[str, Query(max_length=64, description="Whose chain.")],
+        owner_id: Annotated[
+            str,
+            Query(
+                max_length=64,
+                description="Whose chain.",
+                json_schema_extra={"pattern": patterns.ID},
+            ),
+        ],
         cursor: EntryCursor = None,
         limit: http.PageLimit = DEFAULT_LIMIT,
     ) -> Response:

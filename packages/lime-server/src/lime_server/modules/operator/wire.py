@@ -3,7 +3,9 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
+from lime_server.core import patterns
 from lime_server.core.names import MAX_REASON
 from lime_server.foundation.kyc import HIGHEST_LEVEL, Case
 from lime_server.foundation.operators import Holding, Kind, Standing
@@ -13,7 +15,12 @@ from lime_server.modules.kyc_wire import KycCase
 
 Reason = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_REASON, description="Shown to the owner in their log."),
+    Field(
+        min_length=1,
+        max_length=MAX_REASON,
+        description="Shown to the owner in their log.",
+        json_schema_extra={"pattern": patterns.LINE},
+    ),
 ]
 
 
@@ -25,10 +32,21 @@ class ReasonBody(BaseModel):
     reason: Reason
 
 
+_LEVEL_GOES_WITH_APPROVAL: JsonDict = {
+    "oneOf": [
+        {
+            "required": ["level"],
+            "properties": {"outcome": {"const": "approve"}, "level": {"type": "integer"}},
+        },
+        {"properties": {"outcome": {"const": "reject"}, "level": {"type": "null"}}},
+    ]
+}
+
+
 class DecideBody(BaseModel):
     """What an operator found."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_LEVEL_GOES_WITH_APPROVAL)
 
     outcome: Literal["approve", "reject"]
     level: Annotated[
@@ -41,7 +59,7 @@ class DecideBody(BaseModel):
 class KnownOwner(BaseModel):
     """An owner, as operators see them."""
 
-    user_id: str
+    user_id: http.Id
     email: str
     email_verified: bool
     kyc_level: int
@@ -58,7 +76,7 @@ class KnownOwner(BaseModel):
 class HeldThing(BaseModel):
     """An agent or a site that an owner answers for."""
 
-    id: str
+    id: http.Id
     display_name: str
     active: Annotated[bool, Field(description="The owner's own switch.")]
     suspended: Annotated[bool, Field(description="By an operator, this one alone.")]
@@ -83,9 +101,9 @@ class OwnerInFull(KnownOwner):
 class KnownStanding(BaseModel):
     """How something stands now."""
 
-    kind: Annotated[str, Field(description="`owner`, `agent` or `site`.")]
-    id: str
-    user_id: Annotated[str, Field(description="Who answers for it.")]
+    kind: Literal["owner", "agent", "site"]
+    id: http.Id
+    user_id: Annotated[http.Id, Field(description="Who answers for it.")]
     suspended: bool
 
     @classmethod
@@ -102,7 +120,7 @@ class KnownStanding(BaseModel):
 class ReviewedCase(KycCase):
     """A case, as operators see it."""
 
-    user_id: str
+    user_id: http.Id
     decided_by: str | None
 
     @classmethod

@@ -132,6 +132,8 @@ def _agent_routes(api: APIRouter, parts: SiteLoginParts) -> None:
             SiteLoginRequestNotFound,
             *credentials.AGENT_FAILURES,
         ),
+        # Without one there is an error of its own.
+        openapi_extra={"requestBody": {"required": True}},
     )
     async def approve(
         agent: Annotated[Agent, Depends(current_agent)],
@@ -192,9 +194,11 @@ def _event_routes(api: APIRouter, parts: SiteLoginParts) -> None:
 
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Frames of one `data:` line each, holding a JSON object with a `type`: "
-        "`approved`, `denied`, `expired`, `keepalive`, `error` or `goaway`. Ignore unknown types.",
+        "description": "Frames of one `data:` line each, holding a JSON object with a `type`. "
+        "Ignore unknown types.",
         "headers": http.REQUEST_ID_HEADER,
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {"schema": http.event_schema(wire.FRAME_SCHEMA, with_id=True)}
+        },
     }
 }

@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from lime_server.core.agents import Agent
 from lime_server.core.clock import Clock
 from lime_server.core.errors import InvalidInput, MissingPowNonce, SiteLoginRequestNotFound
 from lime_server.core.ids import new_id, parse_id
 from lime_server.core.ports import PowCheck, Wakeup
+from lime_server.core.urls import unambiguous
 from lime_server.foundation.sites import Site
 from lime_server.modules.site_login.model import Event, KnownLogin, Login, State
 from lime_server.modules.site_login.ports import TOPIC, LoginStore, Tally, Watch
@@ -191,7 +191,7 @@ def fit_redirect_url(text: str) -> str:
     """
     if len(text) <= MAX_REDIRECT_URL and re.fullmatch(r"[!-~]+", text) and "\\" not in text:
         try:
-            parts = urlsplit(text)
+            parts = unambiguous(text)
             host, _ = parts.hostname, parts.port
         except ValueError:
             host = None

@@ -1,12 +1,13 @@
 """What travels: strict in, complete out (protocol sections 3 and 5)."""
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from lime_server.core import patterns
 from lime_server.foundation.sites import Site
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 from lime_server.modules.site_login.model import Event, KnownLogin, Login, State
 from lime_server.modules.site_login.service import MAX_REDIRECT_URL
 
@@ -22,9 +23,15 @@ class CreateBody(_Input):
     """What a site may say about the login it asks for."""
 
     redirect_url: Annotated[
-        str | None,
+        Annotated[
+            str,
+            Field(
+                max_length=MAX_REDIRECT_URL,
+                json_schema_extra={"pattern": patterns.REDIRECT_URL},
+            ),
+        ]
+        | None,
         Field(
-            max_length=MAX_REDIRECT_URL,
             description="Handed back with the event: where the site wants its user to go on. "
             "https, or http on loopback.",
         ),
@@ -34,8 +41,20 @@ class CreateBody(_Input):
 class ApproveBody(_Input):
     """An agent's proof of work."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["pow_nonce"]})
+
+    # None here and required in the document: what is missing has an error of its own.
     pow_nonce: Annotated[
-        str | None, Field(description="Printable ASCII, at most 64 bytes; required.")
+        str | None,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "description": "Printable ASCII.",
+                "minLength": 1,
+                "maxLength": 64,
+                "pattern": patterns.PRINTABLE,
+            }
+        ),
     ] = None
 
 
@@ -55,8 +74,8 @@ class AckBody(_Input):
 class CreatedLogin(BaseModel):
     """A login request, as its site learns of it."""
 
-    login_request_id: str
-    site_id: str
+    login_request_id: Id
+    site_id: Id
     status: State
     expires_at: Timestamp
 
@@ -75,7 +94,7 @@ class LoginStatus(CreatedLogin):
     """A login request, as its site sees it later."""
 
     redirect_url: str | None
-    approved_agent_id: str | None
+    approved_agent_id: Id | None
     agent_passport_jwt: Annotated[
         str | None,
         Field(
@@ -101,7 +120,7 @@ class LoginStatus(CreatedLogin):
 class WhichSite(BaseModel):
     """For whom an agent would let itself in."""
 
-    site_id: str
+    site_id: Id
     display_name: str
     domain: str | None
     domain_verified: bool
@@ -141,11 +160,11 @@ class Puzzle(BaseModel):
 class Decision(BaseModel):
     """A login request, as the agent that decided it sees it."""
 
-    request_id: str
-    site_id: str
+    request_id: Id
+    site_id: Id
     status: State
     expires_at: Timestamp
-    approved_agent_id: str | None
+    approved_agent_id: Id | None
 
     @classmethod
     def of(cls, login: Login) -> Self:
@@ -164,6 +183,36 @@ class Acknowledged(BaseModel):
 
 
 # Frames: one data line each, ended by LF; clients in the wild read no other form.
+
+
+def _frame_schema(kind: str, **fields: str) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": text} for name, text in fields.items()}
+    required = [name for name in fields if name != "redirect_url"]
+    return {
+        "type": "object",
+        "required": ["type", *required],
+        "properties": {"type": {"const": kind}, **properties},
+    }
+
+
+_WHICH = "The login request, which is also the frame's id."
+FRAME_SCHEMA = {
+    "oneOf": [
+        _frame_schema(
+            "approved",
+            login_request_id=_WHICH,
+            agent_passport_jwt="Made for this frame; verify it.",
+            redirect_url="The one that the request was made with.",
+        ),
+        _frame_schema("denied", login_request_id=_WHICH),
+        _frame_schema("expired", login_request_id=_WHICH),
+        _frame_schema("keepalive"),
+        _frame_schema("error", code="UPPER_SNAKE.", message="For a human."),
+        _frame_schema("goaway"),
+        _frame_schema("test"),
+    ]
+}
+"""What a frame's `data` holds, for OpenAPI."""
 
 
 def _frame(event_id: str | None, data: dict[str, object]) -> bytes:

@@ -4,18 +4,27 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
-from lime_server.core import names
+from lime_server.core import names, patterns
 from lime_server.core.held_tokens import HeldToken
 from lime_server.core.tokens import Token
 from lime_server.foundation.sites import Site
-from lime_server.modules.http import Timestamp
+from lime_server.modules.http import Id, Timestamp
 from lime_server.modules.owned import Input, Name
 from lime_server.modules.sites.proof import Proof
 from lime_server.modules.sites.service import MAX_REDIRECT_URI, MAX_REDIRECT_URIS, ListedSite
 
+_DOMAIN: JsonDict = {"pattern": patterns.DOMAIN}
+_CLAIM: JsonDict = {"pattern": f"^$|{patterns.DOMAIN}"}
 Domain = Annotated[
-    str, Field(min_length=1, max_length=254, description="A host name such as shop.example.")
+    str,
+    Field(
+        min_length=1,
+        max_length=254,
+        description="A host name such as shop.example.",
+        json_schema_extra=_DOMAIN,
+    ),
 ]
 
 
@@ -24,7 +33,8 @@ class RegisterBody(Input):
 
     display_name: Name
     domain: Annotated[
-        str | None, Field(max_length=254, description="A claim, until it is proven.")
+        Annotated[str, Field(max_length=254, json_schema_extra=_CLAIM)] | None,
+        Field(description="A claim, until it is proven. Null or empty: none."),
     ] = None
 
 
@@ -48,7 +58,15 @@ class RedirectUrisBody(Input):
     """The whole list; what is absent is taken away."""
 
     redirect_uris: Annotated[
-        list[Annotated[str, Field(max_length=MAX_REDIRECT_URI)]],
+        list[
+            Annotated[
+                str,
+                Field(
+                    max_length=MAX_REDIRECT_URI,
+                    json_schema_extra={"pattern": patterns.REDIRECT_URI},
+                ),
+            ]
+        ],
         Field(max_length=MAX_REDIRECT_URIS, description="Each is matched exactly."),
     ]
 
@@ -68,7 +86,7 @@ class CheckBody(Input):
 class OwnedSite(BaseModel):
     """A site, as its owner sees it."""
 
-    site_id: str
+    site_id: Id
     display_name: str
     domain: str | None
     domain_verified: bool
@@ -111,7 +129,7 @@ def _facts(listed: ListedSite) -> dict[str, Any]:
 class NewToken(BaseModel):
     """A new token, for the first and last time."""
 
-    token_id: str
+    token_id: Id
     created_at: Timestamp
     site_token: Annotated[str, Field(description="`st_…`; shown only now.")]
 

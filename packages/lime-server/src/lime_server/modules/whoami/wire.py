@@ -6,13 +6,14 @@ from pydantic import BaseModel
 
 from lime_server.core.agents import Agent
 from lime_server.foundation.sites import Site
+from lime_server.modules.http import Id
 
 
 class Profile(BaseModel):
     """An agent, as it sees itself."""
 
-    agent_id: str
-    user_id: str
+    agent_id: Id
+    user_id: Id
     display_name: str
     avatar_url: str | None
     description: str | None
@@ -32,7 +33,7 @@ class Profile(BaseModel):
 class OwnSite(BaseModel):
     """A site, as it sees itself."""
 
-    site_id: str
+    site_id: Id
     display_name: str
     domain: str | None
     domain_verified: bool

@@ -1,0 +1,12 @@
+/** A sign-in with a passkey, from the first request to the last. */
+
+import { call } from "@/api/client";
+import type { LoginState } from "@/api/types";
+import { askForPasskey, type Json } from "@/lib/passkeys";
+
+/** @throws PageError if no passkey answers, and what the API throws. */
+export async function signInWithPasskey(): Promise<LoginState> {
+  const { options } = await call<{ options: Json }>("/foundation/users/login/passkey/options", { method: "POST" });
+  const credential = await askForPasskey(options);
+  return await call<LoginState>("/foundation/users/login/passkey", { method: "POST", body: { credential } });
+}

@@ -1,0 +1,112 @@
+"use client";
+
+import { useState } from "react";
+
+import { call } from "@/api/client";
+import type { RecoveryCodes, TotpSecret } from "@/api/types";
+import { qrCode } from "@/lib/qr";
+import { useMe } from "@/session/session";
+import { useAction } from "@/session/use-action";
+import { Button } from "@/ui/button";
+import { Confirm } from "@/ui/confirm";
+import { Copyable } from "@/ui/copy";
+import { Dialog } from "@/ui/dialog";
+import { Field } from "@/ui/field";
+import { Badge, Problem } from "@/ui/notice";
+import { Section } from "@/ui/page";
+import { errorAt, errorBeside } from "./errors";
+import { Form } from "./form";
+
+/** An app on a phone that shows a code for each half minute. */
+export function TotpSection({ onCodes }: { onCodes: (codes: string[]) => void }) {
+  const { me, reload } = useMe();
+  const [secret, setSecret] = useState<TotpSecret | null>(null);
+  const start = useAction(async () => {
+    setSecret(await call<TotpSecret>("/foundation/users/totp", { method: "POST" }));
+  });
+  const on = me.second_factor.totp;
+  return (
+    <Section
+      title="Authenticator"
+      lead="An app that shows a new code each half minute. Sign-ins with the password ask for one."
+      action={on ? <Badge tone="good">On</Badge> : <Badge>Off</Badge>}
+    >
+      <Problem error={start.error} />
+      <div>
+        {on ? (
+          <Confirm
+            button="Remove the authenticator"
+            title="Remove the authenticator?"
+            confirm="Remove it"
+            work={async () => {
+              await call("/foundation/users/totp", { method: "DELETE" });
+              await reload();
+            }}
+          >
+            <p>Its codes open nothing any more. Without a passkey, your password alone will be enough to sign in.</p>
+          </Confirm>
+        ) : (
+          <Button kind="plain" busy={start.busy} onClick={() => void start.run()}>
+            Add an authenticator
+          </Button>
+        )}
+      </div>
+      <Dialog
+        open={secret !== null}
+        title="Add an authenticator"
+        onClose={() => {
+          setSecret(null);
+        }}
+      >
+        {secret === null ? null : (
+          <Adding
+            secret={secret}
+            onAdded={(codes) => {
+              setSecret(null);
+              onCodes(codes);
+              void reload();
+            }}
+          />
+        )}
+      </Dialog>
+    </Section>
+  );
+}
+
+function Adding({ secret, onAdded }: { secret: TotpSecret; onAdded: (codes: string[]) => void }) {
+  const [code, setCode] = useState("");
+  const confirm = useAction(async () => {
+    const made = await call<RecoveryCodes>("/foundation/users/totp/confirm", { method: "POST", body: { code } });
+    onAdded(made.recovery_codes);
+  });
+  const { size, path } = qrCode(secret.otpauth_uri);
+  return (
+    <Form onSend={() => void confirm.run()}>
+      <p>Scan this with your authenticator app, or type in the secret below it.</p>
+      {/* Dark on light in both schemes: not every reader takes the inverse. */}
+      <svg
+        role="img"
+        aria-label="QR code of the secret"
+        viewBox={`0 0 ${size} ${size}`}
+        className="w-full max-w-60 justify-self-center rounded-lg bg-white"
+      >
+        <path d={path} className="fill-black" />
+      </svg>
+      <Copyable text={secret.secret} what="secret" />
+      <Field
+        label="Code that it shows now"
+        inputMode="numeric"
+        autoComplete="one-time-code"
+        value={code}
+        onChange={setCode}
+        error={errorAt("code", confirm.error)}
+        maxLength={32}
+        required
+      />
+      <Problem error={errorBeside(["code"], confirm.error)} />
+      <Button type="submit" busy={confirm.busy}>
+        Add it
+      </Button>
+    </Form>
+  );
+}

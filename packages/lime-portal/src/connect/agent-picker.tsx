@@ -1,0 +1,172 @@
+"use client";
+
+import { useEffect, useId, useRef, useState } from "react";
+
+import { call } from "@/api/client";
+import { usePages } from "@/api/hooks";
+import type { Agent, RegisteredAgent } from "@/api/types";
+import { fieldError, otherError } from "@/lib/field-error";
+import { useAction } from "@/session/use-action";
+import { Button } from "@/ui/button";
+import { classes } from "@/ui/classes";
+import { ShownOnce } from "@/ui/copy";
+import { OnceDialog } from "@/ui/dialog";
+import { Field } from "@/ui/field";
+import { Loading } from "@/ui/loading";
+import { Problem } from "@/ui/notice";
+
+/** One of the owner's agents that may act, or a new one, made without losing the request. */
+export function AgentPicker({
+  picked, missing, onPick,
+}: {
+  picked: string | undefined;
+  /** None was picked, and one is needed. */
+  missing: boolean;
+  onPick: (agentId: string) => void;
+}) {
+  const pages = usePages<Agent>("/core/agents?limit=100");
+  const [making, setMaking] = useState(false);
+  const [made, setMade] = useState<RegisteredAgent>();
+  const id = useId();
+  const group = useRef<HTMLFieldSetElement>(null);
+  useEffect(() => {
+    if (missing) {
+      group.current?.querySelector("input")?.focus();
+    }
+  }, [missing]);
+  if (pages.items === undefined) {
+    return pages.error === undefined ? (
+      <Loading what="your agents" />
+    ) : (
+      <Problem error={pages.error} onRetry={() => void pages.reload()} />
+    );
+  }
+  const able = pages.items.filter(({ active, suspended }) => active && !suspended);
+  const unable = pages.items.length - able.length;
+  const none = able.length === 0 && !pages.more;
+  return (
+    <fieldset ref={group} aria-describedby={missing ? `${id}-missing` : undefined} className="grid gap-3">
+      <legend className="mb-2 font-semibold">Which agent?</legend>
+      {none ? (
+        <p className="text-muted">
+          {unable === 0 ? "You have no agent yet. " : "Your agents are switched off or suspended. "}
+          Make one here; the request of the site waits meanwhile.
+        </p>
+      ) : (
+        <div className="grid gap-2">
+          {able.map((agent) => (
+            <label
+              key={agent.agent_id}
+              className={classes(
+                "flex min-h-11 cursor-pointer items-start gap-3 rounded-lg border px-3 py-2 hover:bg-raised",
+                picked === agent.agent_id ? "border-accent bg-raised" : "border-edge",
+              )}
+            >
+              <input
+                type="radio"
+                name={id}
+                className="mt-1 size-4 shrink-0 accent-accent"
+                checked={picked === agent.agent_id}
+                onChange={() => {
+                  onPick(agent.agent_id);
+                }}
+              />
+              <span className="grid min-w-0">
+                <span className="font-medium break-words">{agent.display_name}</span>
+                {agent.description === null ? null : (
+                  <span className="line-clamp-2 text-sm break-words text-muted">{agent.description}</span>
+                )}
+              </span>
+            </label>
+          ))}
+        </div>
+      )}
+      {missing ? (
+        <p id={`${id}-missing`} role="alert" className="text-sm text-bad">
+          {none ? "Make an agent first." : "Pick an agent first."}
+        </p>
+      ) : null}
+      {!none && unable > 0 ? (
+        <p className="text-sm text-muted">Agents that are switched off or suspended are not offered.</p>
+      ) : null}
+      <div className="flex flex-wrap gap-2">
+        {pages.more ? (
+          <Button kind="plain" busy={pages.loadingMore} onClick={pages.loadMore}>
+            Show more agents
+          </Button>
+        ) : null}
+        {none || making ? null : (
+          <Button
+            kind="quiet"
+            className="-ml-4"
+            onClick={() => {
+              setMaking(true);
+            }}
+          >
+            Make another agent
+          </Button>
+        )}
+      </div>
+      {none || making ? (
+        <NewAgent
+          wanted={making}
+          onMade={async (agent) => {
+            setMade(agent);
+            await pages.reload();
+            setMaking(false);
+            onPick(agent.agent_id);
+          }}
+        />
+      ) : null}
+      <OnceDialog
+        open={made !== undefined}
+        title={`The token of ${made?.display_name ?? "the agent"}`}
+        onKept={() => {
+          setMade(undefined);
+        }}
+      >
+        <p>The program that is this agent needs it. Binding works without it.</p>
+        <ShownOnce secret={made?.agent_token ?? ""} what="token" />
+      </OnceDialog>
+    </fieldset>
+  );
+}
+
+function NewAgent({ wanted, onMade }: { wanted: boolean; onMade: (agent: RegisteredAgent) => Promise<void> }) {
+  const [name, setName] = useState("");
+  const [empty, setEmpty] = useState(false);
+  const make = useAction(async () => {
+    await onMade(
+      await call<RegisteredAgent>("/core/agents/register", { method: "POST", body: { display_name: name } }),
+    );
+  });
+  return (
+    <form
+      noValidate
+      className="grid gap-3 rounded-lg border border-dashed border-edge p-4"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setEmpty(name.trim() === "");
+        if (name.trim() !== "") {
+          void make.run();
+        }
+      }}
+    >
+      <Field
+        label="Name of the new agent"
+        value={name}
+        onChange={setName}
+        error={empty ? "Give it a name." : fieldError(make.error, "display_name")}
+        required
+        maxLength={100}
+        autoFocus={wanted}
+      />
+      <Problem error={otherError(make.error, ["display_name"])} />
+      <div>
+        <Button type="submit" kind="plain" busy={make.busy}>
+          Make the agent
+        </Button>
+      </div>
+    </form>
+  );
+}
