@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 
 import lime_jwt
 from lime_server.composition.mcp_oauth import oauth_pruning, open_oauth, token_parts
+from lime_server.composition.oauth_clients import client_finder, client_parts
 from lime_server.core.agents import Agents
 from lime_server.core.errors import NotSignedIn, Unavailable
 from lime_server.core.ids import new_id
@@ -28,6 +29,7 @@ from lime_server.foundation.sessions import Session, SessionRules
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Secrets
 from lime_server.infrastructure.memory.audit import MemoryAudit
+from lime_server.infrastructure.memory.client_documents import MemoryDocuments
 from lime_server.infrastructure.memory.clock import ManualClock
 from lime_server.infrastructure.memory.identities import (
     MemoryAgents,
@@ -50,6 +52,7 @@ from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.errors import Errors
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.oauth import CrossOrigin
+from lime_server.modules.mcp_oauth.client_routes import client_router
 from lime_server.modules.mcp_oauth.metadata import CROSS_ORIGIN_PATHS, PLAIN_PATHS, metadata
 from lime_server.modules.mcp_oauth.model import (
     AuthMethod,
@@ -225,10 +228,11 @@ class World:
         )
         self.door = Door(self)
         self.metrics = Metrics()
+        self.documents = MemoryDocuments()
         self._numbers = itertools.count()
 
     def app(self, **settings: object) -> FastAPI:
-        """The routes of tokens with everything that the edge does to them."""
+        """The routes of OAuth with everything that the edge does to them."""
         chosen = Settings(
             **{
                 "public_url": BASE,
@@ -252,11 +256,15 @@ class World:
             metrics=self.metrics,
             transactions=self.backend.transactions,
             sessions=self.door,
+            documents=self.documents,
         )
+        clients = client_finder(self.parts)
+        self.client_parts = client_parts(self.parts, clients)
         self.pruning = oauth_pruning(self.parts)
         app = FastAPI()
         api = APIRouter(prefix=API_PATH)
-        api.include_router(token_router(token_parts(self.parts, self.oauth.clients)))
+        api.include_router(token_router(token_parts(self.parts, clients)))
+        api.include_router(client_router(self.client_parts))
         app.include_router(api)
         app.include_router(metadata_router(metadata(chosen.public_url, chosen.mcp_scopes)))
         errors.install(app, plain=PLAIN_PATHS)
