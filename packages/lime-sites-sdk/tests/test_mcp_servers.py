@@ -18,6 +18,7 @@ from starlette.routing import Route
 from lime_sites import ConfigurationError
 from lime_sites.mcp import (
     AgentAccess,
+    ChallengeScopes,
     LimeTokenVerifier,
     RequireToken,
     metadata_route,
@@ -165,7 +166,7 @@ async def test_the_official_sdks_server_takes_the_verifier_and_its_settings(
         json_response=True, stateless_http=True, host="mcp.example.com"
     )
     async with app.router.lifespan_context(app):
-        browser = _browser(app)
+        browser = _browser(ChallengeScopes(app, verifier))
         document = (await browser.get(METADATA)).json()
         assert document["resource"] == RESOURCE
         assert document["authorization_servers"] == [fake.oauth_issuer]
@@ -194,7 +195,39 @@ async def test_the_official_sdks_server_takes_the_verifier_and_its_settings(
                 },
             )
             statuses[name] = answer.status_code
+            if name in {"none", "no scope"}:
+                assert 'scope="mcp"' in answer.headers["www-authenticate"]
         assert statuses == {"none": 401, "good": 200, "other server": 401, "no scope": 403}
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "becomes"),
+    [
+        (401, "Bearer", 'Bearer scope="mcp"'),
+        (401, 'bearer error="invalid_token"', 'Bearer error="invalid_token", scope="mcp"'),
+        (403, 'Bearer scope="other"', 'Bearer scope="other"'),
+        (401, 'Basic realm="x"', 'Basic realm="x"'),
+        (200, "Bearer", "Bearer"),
+    ],
+)
+async def test_only_challenges_without_scopes_are_completed(
+    status: int, said: str, becomes: str, verifier: LimeTokenVerifier
+) -> None:
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("", status, {"www-authenticate": said})
+
+    app = ChallengeScopes(Starlette(routes=[Route("/", answer)]), verifier)
+    assert (await _browser(app).get("/")).headers["www-authenticate"] == becomes
+
+
+async def test_where_no_scope_is_needed_none_is_named(fake: FakeLime) -> None:
+    free = LimeTokenVerifier(resource=RESOURCE, base_url=fake.base_url, required_scopes=[])
+
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("", 401, {"www-authenticate": "Bearer"})
+
+    app = ChallengeScopes(Starlette(routes=[Route("/", answer)]), free)
+    assert (await _browser(app).get("/")).headers["www-authenticate"] == "Bearer"
 
 
 # FastMCP.

@@ -179,7 +179,9 @@ async def test_tokens_that_the_database_does_not_know_are_replaced(settings, tmp
         made = await residents.settle(parts, kept)
         assert made.agent_token != strange["agent_token"]
         assert await residents.settle(parts, kept) == made
-        assert (await parts.agents.authenticate(made.agent_token)).agent_id == made.agent_id
+        agent = await parts.agents.authenticate(made.agent_token)
+        assert agent.agent_id == made.agent_id
+        assert agent.capabilities == {"oauth:mcp"}
     assert made.agent_token not in repr(made)
     assert made.site_token not in repr(made)
 

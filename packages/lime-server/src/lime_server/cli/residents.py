@@ -1,11 +1,12 @@
 """The owner, the agent and the site that `lime-server dev` makes at its first start."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from lime_server.cli.files import write_private
 from lime_server.composition import Parts
+from lime_server.core.agents import CAPABILITIES
 from lime_server.core.errors import Unauthenticated
 
 _EMAIL = "dev@lime.localhost"
@@ -35,6 +36,8 @@ async def settle(parts: Parts, path: Path) -> Residents:
     # 2. Otherwise everybody anew; the owner may be left from a start that was interrupted.
     owner = await parts.owners.find(_EMAIL) or await parts.owners.create(_EMAIL)
     agent, agent_token = await parts.agents.register(owner.owner_id, "Demo agent")
+    # It may do all that an agent can: nothing here belongs to anybody.
+    await parts.registry.agents.change(replace(agent, capabilities=CAPABILITIES))
     site, site_token = await parts.sites.register(owner.owner_id, "Demo site")
     made = Residents(
         owner_id=owner.owner_id,

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_sites._jwks import MIN_INTERVAL
 from lime_sites.errors import InvalidPassportError, LimeError
@@ -26,6 +27,8 @@ from lime_sites.mcp._verifier import LimeTokenVerifier
 
 METADATA_SECONDS: Final = 3600
 """How long a client may keep the metadata; it changes with a deployment."""
+
+_REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 # Clients in browsers read the metadata from elsewhere, and send a header of their own with it.
 _CORS = {
@@ -115,6 +118,41 @@ class RequireToken:
             description or "an access token is needed",
             headers={"www-authenticate": challenge, "cache-control": "no-store"},
         )
+
+
+class ChallengeScopes:
+    """Pure ASGI middleware that names the scopes in an application's challenges.
+
+    The specification of MCP wants them there, so that a client asks for the right ones at once;
+    the official SDK's server leaves them out. A challenge that names scopes stays as it is.
+
+        app = ChallengeScopes(server.streamable_http_app(), verifier)
+    """
+
+    def __init__(self, app: ASGIApp, verifier: LimeTokenVerifier) -> None:
+        self._app = app
+        # Checked, and written as the challenge writes it.
+        said = www_authenticate(scopes=verifier.required_scopes).removeprefix("Bearer").strip()
+        self._addition = said.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on but for the challenges."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
+                headers = [self._complete(name, value) for name, value in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_on)
+
+    def _complete(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        scheme, _, said = value.partition(b" ")
+        if name.lower() != b"www-authenticate" or scheme.lower() != b"bearer":
+            return name, value
+        if b"scope=" in said or not self._addition:
+            return name, value
+        return name, b"Bearer " + b", ".join(part for part in (said, self._addition) if part)
 
 
 def metadata_route(
