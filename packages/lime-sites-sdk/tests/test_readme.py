@@ -83,3 +83,10 @@ async def test_the_binding_example_binds(fake_lime_for_sites: FakeLime) -> None:
         query = dict(parse_qsl(urlsplit(back).query))
         assert await names["callback"](session, query) == "You said no."
     assert len(linked) == 1
+
+
+@pytest.mark.usefixtures("fake_lime_for_sites")
+def test_the_mcp_example_can_be_run() -> None:
+    names: dict[str, Any] = {}
+    exec(_block("LimeTokenVerifier"), names)
+    assert names["server"].name == "Reports"
