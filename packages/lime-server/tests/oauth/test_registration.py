@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from lime_server.core.origin import Origin, coming_from
+from lime_server.modules.mcp_oauth import registration as module
 from lime_server.modules.mcp_oauth.model import AuthMethod, ClientKind
 
 APP = "https://app.example/callback"
@@ -222,7 +223,10 @@ async def test_the_limit_can_be_switched_off(register, small_world, help_):
             assert (await register(api=api)).status_code == 201
 
 
-async def test_a_client_that_nobody_uses_is_forgotten(world, api, register):
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_client_that_nobody_uses_is_forgotten(world, api, register, monkeypatch, batch):
+    monkeypatch.setattr(module, "_PRUNED_AT_ONCE", batch)
+
     async def new():
         return (await register(api=api)).json()["client_id"]
 

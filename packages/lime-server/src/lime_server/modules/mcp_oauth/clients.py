@@ -47,7 +47,7 @@ PER_HOST = Limit(rate=0.5, burst=20)
 _MEDIA_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json")
 _MAX_AGE = re.compile(r"max-age=\"?([0-9]{1,9})\"?")
 _UNWANTED = frozenset({"client_secret", "client_secret_expires_at"})
-_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
+_METHODS = (None, AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT)
 
 log = getLogger(__name__)
 
@@ -227,7 +227,7 @@ def _document(url: str, fetched: Fetched) -> dict[str, Any]:
     # 3. Public: no secret can be in it (draft, section 4.1).
     if _UNWANTED & document.keys():
         raise InvalidClientMetadata("A document that everybody can read holds no client_secret.")
-    if document.get("token_endpoint_auth_method", AuthMethod.NONE) not in _METHODS:
+    if document.get("token_endpoint_auth_method") not in _METHODS:
         raise InvalidClientMetadata("token_endpoint_auth_method in it is none or private_key_jwt.")
     return document
 
