@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from lime_server.core.errors import DomainError
 from lime_server.modules.mcp_oauth.clients import Clients
 from lime_server.modules.mcp_oauth.errors import InvalidClient, InvalidTarget, OAuthError
 from lime_server.modules.mcp_oauth.model import Client
@@ -41,13 +40,11 @@ Parameters = Mapping[str, Sequence[str]]
 """The values of each parameter that was sent, none of them empty."""
 
 
-class Misdirected(DomainError):  # noqa: N818 - it says what happened
+class Misdirected(Exception):  # noqa: N818 - it says what happened
     """A request that must not be answered by a redirect: nobody knows whose that would be.
 
     The message is for the person in front of the browser (OAuth 2.1, section 4.1.2.1).
     """
-
-    code = "INVALID_REQUEST"
 
 
 class GoesBack(Exception):  # noqa: N818 - it says what happens

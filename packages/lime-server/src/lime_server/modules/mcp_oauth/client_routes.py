@@ -19,7 +19,7 @@ from lime_server.foundation.sessions import Session, Sessions
 from lime_server.modules import credentials, http
 from lime_server.modules.mcp_oauth import client_wire as wire
 from lime_server.modules.mcp_oauth.access_tokens import LIFETIME
-from lime_server.modules.mcp_oauth.authorization import Authorization, GoesBack
+from lime_server.modules.mcp_oauth.authorization import Authorization, GoesBack, Misdirected
 from lime_server.modules.mcp_oauth.consent import Consent, Question
 from lime_server.modules.mcp_oauth.grants import Grants
 from lime_server.modules.mcp_oauth.metadata import OAUTH
@@ -70,8 +70,12 @@ def _client_routes(api: APIRouter, parts: ClientParts) -> None:
             await parts.authorization.read(parameters)
         except GoesBack as refusal:
             return wire.redirect(refusal.redirect_to)
+        except Misdirected as refusal:
+            return wire.refusal_page(str(refusal))
         except DomainError as error:
-            return wire.refusal_page(error)
+            return wire.refusal_page(
+                error.message, status=error.status, retry_after=error.retry_after
+            )
         return wire.consent_page(parts.public_url, parameters)
 
 
@@ -93,7 +97,7 @@ def _consent_routes(api: APIRouter, parts: ClientParts) -> None:
             asked = await parts.consent.question(
                 session.owner.owner_id, await wire.parameters_in(request)
             )
-        except GoesBack as refusal:
+        except (GoesBack, Misdirected) as refusal:
             raise _invalid(refusal) from None
         return http.success(wire.ConsentQuestion.of(asked, _expires_in(parts, asked)))
 
@@ -118,7 +122,7 @@ def _consent_routes(api: APIRouter, parts: ClientParts) -> None:
             redirect_to = await parts.consent.approve(
                 session.owner.owner_id, body.parameters(), body.agent_id
             )
-        except GoesBack as refusal:
+        except (GoesBack, Misdirected) as refusal:
             raise _invalid(refusal) from None
         return http.success(wire.ConsentAnswered(redirect_to=redirect_to))
 
@@ -135,7 +139,7 @@ def _consent_routes(api: APIRouter, parts: ClientParts) -> None:
         """By the owner: the client is told `error=access_denied`. May be repeated."""
         try:
             redirect_to = await parts.consent.refuse(body.parameters())
-        except GoesBack as refusal:
+        except (GoesBack, Misdirected) as refusal:
             raise _invalid(refusal) from None
         return http.success(wire.ConsentAnswered(redirect_to=redirect_to))
 
@@ -184,6 +188,8 @@ def _expires_in(parts: ClientParts, asked: Question) -> int:
     return int(parts.consent_lifetime.total_seconds()) if refreshing else LIFETIME
 
 
-def _invalid(refusal: GoesBack) -> InvalidInput:
+def _invalid(refusal: GoesBack | Misdirected) -> InvalidInput:
     """For our own page: it was shown a request that the authorization endpoint would refuse."""
+    if isinstance(refusal, Misdirected):
+        return InvalidInput(str(refusal))
     return InvalidInput(refusal.description, detail={"error": refusal.error})

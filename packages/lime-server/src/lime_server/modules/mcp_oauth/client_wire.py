@@ -10,7 +10,6 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lime_server.core.errors import DomainError
 from lime_server.modules.http import Timestamp
 from lime_server.modules.mcp_oauth.authorization import PARAMETERS, Misdirected, Parameters
 from lime_server.modules.mcp_oauth.consent import Question
@@ -85,13 +84,13 @@ def redirect(location: str) -> Response:
     return Response(status_code=303, headers=_NO_STORE | {"Location": location})
 
 
-def refusal_page(error: DomainError) -> Response:
+def refusal_page(message: str, *, status: int = 400, retry_after: int | None = None) -> Response:
     """A page of our own, for what must not be answered by a redirect."""
     headers = _NO_STORE | {"Content-Security-Policy": _PAGE_POLICY}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    page = _PAGE.format(message=escape(error.message))
-    return Response(page, error.status, headers, media_type="text/html")
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    page = _PAGE.format(message=escape(message))
+    return Response(page, status, headers, media_type="text/html")
 
 
 class _Input(BaseModel):
