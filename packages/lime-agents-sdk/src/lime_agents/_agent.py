@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from lime_agents import _flows
 from lime_agents._flows import Allow, AsyncAllow
+from lime_agents._mcp.facade import BlockingMcpCalls, McpCalls
 from lime_agents._pow import DEFAULT_MAX_DIFFICULTY, DEFAULT_POW_TIMEOUT, PowLimits
 from lime_agents._types import AgentProfile, ApprovalResult
 from lime_agents._version import __version__
-from lime_sdk_core import AsyncDriver, Config, SyncDriver
+from lime_sdk_core import AsyncDriver, Config, Flow, SyncDriver
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +41,7 @@ def _config(
     )
 
 
-class LimeAgent:
+class LimeAgent(McpCalls):
     """A LIME agent, for asyncio. Make one per process and use it for everything.
 
     Args:
@@ -53,6 +55,12 @@ class LimeAgent:
         max_difficulty: Highest difficulty, in bits, that is worked on.
         allow_insecure_http: Send the token over plain http to another machine; also
             `LIME_ALLOW_INSECURE_HTTP=1`.
+        mcp_token_refresh_skew: Seconds before its end from which on a token for an MCP server is
+            renewed.
+        mcp_read_timeout: Longest wait for an MCP server's answer, in seconds.
+        serialize_mcp_per_url: One call at a time to each MCP server, for servers that need it.
+        allow_private: Let MCP servers be on this machine or in a private network, and speak plain
+            http there. For development.
         http_client: An `httpx.AsyncClient` to use, for proxies or certificates. It stays open at
             `aclose`.
 
@@ -70,6 +78,10 @@ class LimeAgent:
         max_retries: int = 3,
         pow_timeout: float = DEFAULT_POW_TIMEOUT,
         max_difficulty: int = DEFAULT_MAX_DIFFICULTY,
+        mcp_token_refresh_skew: float = 30.0,
+        mcp_read_timeout: float = 300.0,
+        serialize_mcp_per_url: bool = False,
+        allow_private: bool = False,
         allow_insecure_http: bool = False,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
@@ -78,6 +90,13 @@ class LimeAgent:
         )
         self._limits = PowLimits(pow_timeout, max_difficulty)
         self._driver = AsyncDriver(config, http_client)
+        super().__init__(
+            self._driver.run,
+            mcp_token_refresh_skew=mcp_token_refresh_skew,
+            mcp_read_timeout=mcp_read_timeout,
+            serialize_mcp_per_url=serialize_mcp_per_url,
+            allow_private=allow_private,
+        )
 
     async def login(
         self, request_id: str, *, allow: AsyncAllow | None = None, deny_refused: bool = False
@@ -119,6 +138,7 @@ class LimeAgent:
 
     async def aclose(self) -> None:
         """Close the connections. Safe to call more than once."""
+        await self._close_mcp()
         await self._driver.aclose()
 
     async def __aenter__(self) -> Self:
@@ -136,7 +156,7 @@ class LimeAgent:
         return f"LimeAgent(base_url={self._driver.config.base_url!r})"
 
 
-class LimeAgentSync:
+class LimeAgentSync(BlockingMcpCalls):
     """A LIME agent, blocking. Threads may share one.
 
     Args:
@@ -149,6 +169,12 @@ class LimeAgentSync:
         max_difficulty: Highest difficulty, in bits, that is worked on.
         allow_insecure_http: Send the token over plain http to another machine; also
             `LIME_ALLOW_INSECURE_HTTP=1`.
+        mcp_token_refresh_skew: Seconds before its end from which on a token for an MCP server is
+            renewed.
+        mcp_read_timeout: Longest wait for an MCP server's answer, in seconds.
+        serialize_mcp_per_url: One call at a time to each MCP server, for servers that need it.
+        allow_private: Let MCP servers be on this machine or in a private network, and speak plain
+            http there. For development.
         http_client: An `httpx.Client` to use, for proxies or certificates. It stays open at
             `close`.
 
@@ -166,6 +192,10 @@ class LimeAgentSync:
         max_retries: int = 3,
         pow_timeout: float = DEFAULT_POW_TIMEOUT,
         max_difficulty: int = DEFAULT_MAX_DIFFICULTY,
+        mcp_token_refresh_skew: float = 30.0,
+        mcp_read_timeout: float = 300.0,
+        serialize_mcp_per_url: bool = False,
+        allow_private: bool = False,
         allow_insecure_http: bool = False,
         http_client: httpx.Client | None = None,
     ) -> None:
@@ -174,6 +204,14 @@ class LimeAgentSync:
         )
         self._limits = PowLimits(pow_timeout, max_difficulty)
         self._driver = SyncDriver(config, http_client)
+        calls = McpCalls(
+            self._run_elsewhere,
+            mcp_token_refresh_skew=mcp_token_refresh_skew,
+            mcp_read_timeout=mcp_read_timeout,
+            serialize_mcp_per_url=serialize_mcp_per_url,
+            allow_private=allow_private,
+        )
+        super().__init__(calls)
 
     def login(
         self, request_id: str, *, allow: Allow | None = None, deny_refused: bool = False
@@ -194,6 +232,7 @@ class LimeAgentSync:
 
     def close(self) -> None:
         """Close the connections. Safe to call more than once."""
+        self._close_mcp()
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -206,6 +245,10 @@ class LimeAgentSync:
         tb: TracebackType | None,
     ) -> None:
         self.close()
+
+    async def _run_elsewhere(self, flow: Flow[Any]) -> Any:
+        # The loop that MCP sessions live on must not wait for LIME.
+        return await asyncio.to_thread(self._driver.run, flow)
 
     def __repr__(self) -> str:
         return f"LimeAgentSync(base_url={self._driver.config.base_url!r})"

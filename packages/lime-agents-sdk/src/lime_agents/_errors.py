@@ -10,6 +10,7 @@ LimeError
 ├── PowDifficultyError
 ├── LoginRefusedError
 ├── McpAuthenticationError
+├── InvalidMcpTargetError
 └── ApiError
       ├── AuthUnavailableError
       ├── InvalidRequestIdError
@@ -50,6 +51,13 @@ class OAuthCapabilityError(ApiError):
 
 class McpAuthenticationError(LimeError):
     """An MCP server did not accept the agent's access token."""
+
+
+class InvalidMcpTargetError(LimeError, ValueError):
+    """The target cannot be an MCP server for this agent; nothing was sent.
+
+    It is a `ValueError` too, as it was in earlier versions.
+    """
 
 
 class PowTimeoutError(LimeError):

@@ -1,7 +1,8 @@
 """What an agent gets back: plain, frozen values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,22 @@ class AgentProfile:
     display_name: str | None
     avatar_url: str | None
     description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class McpAccessToken:
+    """A short-lived token for one MCP server. It is worth nothing at LIME's own API.
+
+    Attributes:
+        access_token: What follows `Authorization: Bearer`. Not shown by `repr`.
+        token_type: Always `Bearer`.
+        expires_in: Seconds it lives, counted from `issued_at`.
+        issued_at: When it came, as a Unix timestamp.
+        resource: The server's identifier (RFC 8707), or `None` if the token is for its host name.
+    """
+
+    access_token: str = field(repr=False)
+    token_type: Literal["Bearer"]
+    expires_in: int
+    issued_at: float
+    resource: str | None = None

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -102,8 +104,11 @@ def _arguments(request: Request, config: Config, timeout: float) -> dict[str, An
     if request.json is not None:
         content = json.dumps(request.json, separators=(",", ":"), allow_nan=False).encode()
         headers["content-type"] = "application/json"
+    elif request.form is not None:
+        content = urlencode(request.form).encode()
+        headers["content-type"] = "application/x-www-form-urlencoded"
     if request.authenticated:
-        headers[config.credential.header] = config.credential.secret.reveal()
+        headers |= _credential(request, config)
     return {
         "method": request.method,
         "url": config.base_url + request.path,
@@ -112,6 +117,15 @@ def _arguments(request: Request, config: Config, timeout: float) -> dict[str, An
         "content": content,
         "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
     }
+
+
+def _credential(request: Request, config: Config) -> dict[str, str]:
+    secret = config.credential.secret.reveal()
+    if request.basic_user is None:
+        return {config.credential.header: secret}
+    # Both are quoted first (RFC 6749, section 2.3.1), which leaves URL-safe ones as they are.
+    pair = f"{quote(request.basic_user, safe='')}:{quote(secret, safe='')}"
+    return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

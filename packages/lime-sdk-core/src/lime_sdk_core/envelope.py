@@ -126,7 +126,7 @@ def _problem(reply: Reply, body: dict[str, Any] | None) -> Problem | None:
     return Problem(
         http_status=reply.status,
         code=code if isinstance(code, str) and _CODE.fullmatch(code) else f"HTTP_{reply.status}",
-        message=_readable(message) if isinstance(message, str) and message else _bare(reply.status),
+        message=readable(message) if isinstance(message, str) and message else _bare(reply.status),
         detail=detail if isinstance(detail, dict) else None,
         request_id=request_id(reply.headers),
         retry_after=reply.retry_after,
@@ -139,7 +139,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return found if _REQUEST_ID.fullmatch(found) else None
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Return `text` safe for a terminal and a log: one line, printable, not endless."""
     cut = text[:MAX_MESSAGE_CHARS]
     return "".join(char if char.isprintable() else " " for char in cut).strip() or "(no message)"

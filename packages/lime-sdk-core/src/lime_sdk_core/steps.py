@@ -29,9 +29,11 @@ class _Options:
     """What a request has besides its method and path."""
 
     json: object | None = None
+    form: Mapping[str, str] | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     authenticated: bool = True
+    basic_user: str | None = None
     idempotent: bool | None = None
     timeout: float | None = None
 
@@ -44,9 +46,12 @@ class Request(_Options):
         method: HTTP method in capitals.
         path: Begins with `/`, is relative to the API base, and its parts are quoted (`segment`).
         json: Body, or `None` for a request without one.
+        form: Body of an OAuth request instead (RFC 6749, appendix B), not quoted yet.
         params: Query parameters, not quoted yet.
         headers: Further headers; names in lower case.
         authenticated: Send the credential?
+        basic_user: Send the credential as the password of this user (RFC 7617, and RFC 6749,
+            section 2.3.1) instead of in its own header. `None`: in its own header.
         idempotent: May it be repeated when the answer is lost? `None`: GET and HEAD may.
         timeout: Seconds for the whole call, repetitions and pauses included; `None`: the client's.
             For a stream: the longest silence.

@@ -1,0 +1,95 @@
+"""What an MCP server says of itself (RFC 9728), and how much of it is believed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from lime_agents._errors import McpAuthenticationError
+from lime_agents._mcp.targets import McpTarget, origin_of
+from lime_agents._wire import Wire
+
+#: Bytes of a metadata document: a real one has some hundred.
+MAX_DOCUMENT = 65_536
+
+_WELL_KNOWN = "/.well-known/oauth-protected-resource"
+# RFC 9728, section 5.1: a parameter of the challenge, quoted or not (RFC 9110, section 11.2).
+_PARAMETER = re.compile(
+    r'(?:^|[\s,])resource_metadata\s*=\s*(?:"([^"\\]*)"|([^\s",]+))', re.IGNORECASE
+)
+
+
+class ResourceMetadata(Wire):
+    """RFC 9728, section 2: all that is needed of it."""
+
+    resource: str
+    authorization_servers: tuple[str, ...] = ()
+
+
+def places(target: McpTarget, challenge: str) -> list[str]:
+    """Return where the metadata of `target` may be, the best place first.
+
+    Args:
+        target: The server that refused a token.
+        challenge: Its `WWW-Authenticate`, or `""`.
+
+    Raises:
+        McpAuthenticationError: It sends the agent to another host.
+    """
+    if (found := _PARAMETER.search(challenge)) is not None:
+        named = found[1] or found[2] or ""
+        # RFC 9728, section 3.1, puts it on the same host, and following a stranger elsewhere would
+        # let it choose what an agent inside a network requests.
+        if origin_of(named) != target.origin:
+            raise McpAuthenticationError(
+                f"{target.domain} keeps its resource metadata on another host."
+            )
+        return [named]
+    # The specification of MCP: below the well-known path, then at its root.
+    rooted = f"{target.origin}{_WELL_KNOWN}"
+    path = target.path.rstrip("/")
+    return [rooted + path, rooted] if path else [rooted]
+
+
+def read(body: bytes) -> ResourceMetadata | None:
+    """Return the document in `body`, or `None` if it is none."""
+    try:
+        return ResourceMetadata.model_validate(json.loads(body))
+    except (ValueError, ValidationError, RecursionError):
+        return None
+
+
+def resource_of(found: ResourceMetadata, target: McpTarget, issuer: str) -> str:
+    """Return the resource that `target` is, if LIME may issue tokens for it.
+
+    Raises:
+        McpAuthenticationError: The document is about another server, or names other issuers.
+    """
+    # 1. About this server: RFC 9728, section 3.3. Otherwise one server could ask for a token that
+    #    opens another. A resource above the URL is the same server, as official SDKs see it.
+    if not _covers(found.resource, target):
+        raise McpAuthenticationError(f"{target.domain} says that it is another resource.")
+    # 2. It takes tokens of this LIME. Compared as text (RFC 8414, section 3.3).
+    if issuer not in found.authorization_servers:
+        raise McpAuthenticationError(
+            f"{target.domain} does not name this agent's LIME as an authorization server."
+        )
+    return found.resource
+
+
+def _covers(resource: str, target: McpTarget) -> bool:
+    if origin_of(resource) != target.origin or "#" in resource:
+        return False
+    parts, wanted = urlsplit(resource), urlsplit(target.url)
+    if parts.query and parts.query != wanted.query:
+        return False
+    return f"{wanted.path.rstrip('/')}/".startswith(f"{parts.path.rstrip('/')}/")
+
+
+def challenge_of(response: Any) -> str:
+    """Return the challenges of an httpx response as one text."""
+    return ", ".join(response.headers.get_list("www-authenticate"))

@@ -1,0 +1,333 @@
+"""What an agent does at an MCP server, over loopback."""
+
+import asyncio
+import json
+
+import mcp
+import pytest
+from mcp.types import PromptReference
+from tests.support.mcp_site import Site, TokenLime, reply
+
+from lime_agents import (
+    AuthenticationError,
+    ClosedError,
+    McpAuthenticationError,
+    TransportError,
+)
+
+
+@pytest.fixture
+def lime(monkeypatch):
+    monkeypatch.delenv("LIME_AGENT_TOKEN", raising=False)
+    return TokenLime()
+
+
+@pytest.fixture
+async def site(lime):
+    async with Site(lime).served() as site:
+        yield site
+
+
+@pytest.fixture
+async def agent(lime):
+    async with lime.agent(allow_private=True) as agent:
+        yield agent
+
+
+def add(agent, site):
+    return agent.call_tool(site.url, "add", {"a": 1, "b": 2})
+
+
+def text(result):
+    return result.content[0].text
+
+
+async def test_an_agent_lists_and_calls_with_one_token_from_the_short_form(agent, site, lime):
+    assert [tool.name for tool in await agent.list_tools(site.url)] == ["add", "slow"]
+    assert text(await add(agent, site)) == "3"
+    assert lime.asked == [{"domain": "localhost"}]
+    assert not any(lime.agent_token in str(seen) for seen in site.seen)
+
+
+async def test_resources_prompts_completion_and_capabilities(agent, site):
+    assert [r.name for r in await agent.list_resources(site.url)] == ["note"]
+    assert [t.name for t in await agent.list_resource_templates(site.url)] == ["named"]
+    assert (await agent.read_resource(site.url, "note://one")).contents[0].text == "first"
+    assert [p.name for p in await agent.list_prompts(site.url)] == ["greet"]
+    prompt = await agent.get_prompt(site.url, "greet", {"name": "Ada"})
+    assert prompt.messages[0].content.text == "Hello Ada"
+    ref = PromptReference(type="ref/prompt", name="greet")
+    assert (await agent.complete(site.url, ref, {"name": "name", "value": "A"})).values == ["Ax"]
+    found = await agent.complete(site.url, ref, {"name": "name", "value": "A"}, {"other": "1"})
+    assert found.values == ["Ax"]
+    assert (await agent.get_server_capabilities(site.url)).tools is not None
+    async with agent.mcp_session(site.url) as session:
+        assert [tool.name for tool in (await session.list_tools()).tools] == ["add", "slow"]
+
+
+async def test_what_the_server_says_of_a_call_comes_as_it_is(agent, site):
+    with pytest.raises(mcp.MCPError):
+        await agent.get_prompt(site.url, "nothing")
+    assert text(await add(agent, site)) == "3"
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_calls_run_side_by_side_and_report_progress(agent, site, kind):
+    reports = []
+
+    def progress(*report):
+        reports.append(report)
+        if len(reports) == 2:
+            site.meeting.set()
+
+    async def later(*report):
+        progress(*report)
+
+    listener = progress if kind == "plain" else later
+    calls = (agent.call_tool(site.url, "slow", progress=listener) for _ in range(2))
+    assert [text(result) for result in await asyncio.gather(*calls)] == ["done", "done"]
+    assert reports == [(1, 2, "half")] * 2
+
+
+async def test_calls_wait_for_one_another_if_the_server_needs_that(lime, site):
+    async with lime.agent(allow_private=True, serialize_mcp_per_url=True) as agent:
+        begun = asyncio.Event()
+        first = asyncio.create_task(
+            agent.call_tool(site.url, "slow", progress=lambda *_: begun.set())
+        )
+        await begun.wait()
+        second = asyncio.create_task(add(agent, site))
+        await asyncio.sleep(0)
+        assert not second.done()
+        site.meeting.set()
+        assert text(await first) == "done"
+        assert text(await second) == "3"
+
+
+async def test_a_cancelled_call_leaves_the_connection_to_the_others(agent, site):
+    begun = asyncio.Event()
+    call = asyncio.create_task(agent.call_tool(site.url, "slow", progress=lambda *_: begun.set()))
+    await begun.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert text(await add(agent, site)) == "3"
+
+
+async def test_a_refused_token_is_replaced_once_and_the_session_stays(agent, site, lime):
+    await add(agent, site)
+    site.refused = {token for token, _ in lime.issued}
+    results = await asyncio.gather(*(add(agent, site) for _ in range(5)))
+    assert [text(result) for result in results] == ["3"] * 5
+    assert lime.asked == [{"domain": "localhost"}] * 2
+
+
+async def test_a_server_that_takes_no_token_is_not_asked_for_ever(agent, site, lime):
+    site.resource = "something else"
+    for _ in range(2):
+        with pytest.raises(McpAuthenticationError) as refused:
+            await add(agent, site)
+        assert refused.value.http_status == 401
+    assert len(lime.asked) == 4
+    site.resource = None
+    assert text(await add(agent, site)) == "3"
+
+
+def describe(site, **changes):
+    document = {"resource": site.url, "authorization_servers": [site.lime.issuer]} | changes
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_server_that_names_its_resource_gets_tokens_for_it(agent, site, lime, named):
+    site.resource = site.url
+    site.metadata = describe(site)
+    if named:
+        place = site.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
+        site.challenge = f'Bearer error="invalid_token", resource_metadata="{place}"'
+    assert text(await add(agent, site)) == "3"
+    asked = {"grant_type": "client_credentials", "resource": site.url}
+    assert lime.asked == [{"domain": "localhost"}, asked]
+    token = await agent.get_mcp_access_token(site.url)
+    assert (token.resource, token.token_type) == (site.url, "Bearer")
+    assert token.access_token not in repr(token)
+    # A new connection knows already; and a new token is one request.
+    site.refused = {token.access_token}
+    assert text(await add(agent, site)) == "3"
+    assert lime.asked[2:] == [asked]
+    assert await agent.get_mcp_access_token(site.url, force_refresh=True) != token
+    assert lime.asked[3:] == [asked]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resource": "https://bank.example/mcp"},
+        {"resource": "http://[/mcp"},
+        {"authorization_servers": ["https://other.example/oauth"]},
+        {"authorization_servers": []},
+    ],
+)
+async def test_metadata_for_another_server_or_another_issuer_is_refused(agent, site, lime, changes):
+    site.resource, site.metadata = site.url, describe(site, **changes)
+    with pytest.raises(McpAuthenticationError):
+        await add(agent, site)
+    assert lime.asked == [{"domain": "localhost"}]
+
+
+async def test_a_challenge_that_points_elsewhere_is_not_followed(agent, site):
+    site.resource = site.url
+    site.challenge = "Bearer resource_metadata=http://10.0.0.1/latest"
+    with pytest.raises(McpAuthenticationError, match="another host"):
+        await add(agent, site)
+
+
+@pytest.mark.parametrize("body", [b"x" * 70_000, b"not json", b"[" * 50_000])
+async def test_metadata_that_cannot_be_read_counts_as_none(agent, site, body):
+    site.resource, site.metadata = site.url, body
+    with pytest.raises(McpAuthenticationError, match="does not accept"):
+        await add(agent, site)
+
+
+async def test_what_lime_says_instead_of_a_token_comes_first(agent, site, lime):
+    lime.fail(401, "INVALID_AGENT_TOKEN")
+    with pytest.raises(AuthenticationError):
+        await add(agent, site)
+    assert site.seen == []
+    await add(agent, site)
+    # And where a new token is needed in the middle of a call.
+    site.refused = {token for token, _ in lime.issued}
+    lime.fail(401, "INVALID_AGENT_TOKEN")
+    with pytest.raises(AuthenticationError):
+        await add(agent, site)
+
+
+async def test_a_server_that_is_not_there_is_a_transport_error(agent, site):
+    site.url = "http://127.0.0.1:9/mcp"
+    with pytest.raises(TransportError, match=r"127\.0\.0\.1 ended early \(ConnectError\)"):
+        await add(agent, site)
+
+
+async def test_a_redirect_does_not_take_the_token_along(agent, site):
+    async def redirect(scope, headers, send):
+        await reply(send, 307, [(b"location", b"https://thief.example/mcp")])
+        return True
+
+    site.answer = redirect
+    with pytest.raises(mcp.MCPError):
+        await add(agent, site)
+
+
+async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, lime):
+    site = Site(lime)
+    async with site.served():
+        await add(agent, site)
+        url = site.url
+
+        async def hang_up(scope, headers, send):
+            raise RuntimeError
+
+        site.answer = hang_up
+        with pytest.raises((TransportError, mcp.MCPError)):
+            await add(agent, site)
+        site.answer = None
+        assert site.url == url
+        assert text(await add(agent, site)) == "3"
+
+
+@pytest.fixture
+async def legacy(lime):
+    site = Site(lime, stateless=False)
+
+    async def no_discovery(scope, headers, send):
+        if headers.get("mcp-method") == "server/discover":
+            await reply(send, 404)
+            return True
+        if site.forgotten and headers.get("mcp-session-id") in site.forgotten:
+            await reply(send, 404)
+            return True
+        if session := headers.get("mcp-session-id"):
+            site.sessions.add(session)
+            if site.forgetful:
+                await reply(send, 404)
+                return True
+        return False
+
+    site.answer, site.sessions, site.forgotten, site.forgetful = no_discovery, set(), set(), False
+    async with site.served():
+        yield site
+
+
+async def test_a_server_with_sessions_is_served_too(agent, legacy):
+    assert text(await add(agent, legacy)) == "3"
+    await agent.send_ping(legacy.url)
+    await agent.send_progress_notification(legacy.url, "token", 0.5)
+    with pytest.raises(mcp.MCPError):
+        await agent.set_logging_level(legacy.url, "info")
+    assert len(legacy.sessions) == 1
+
+
+async def test_a_session_that_the_server_forgot_is_begun_again(agent, legacy):
+    await add(agent, legacy)
+    legacy.forgotten = set(legacy.sessions)
+    assert text(await add(agent, legacy)) == "3"
+    assert len(legacy.sessions) == 2
+
+
+async def test_a_server_that_forgets_at_once_is_not_tried_for_ever(agent, legacy):
+    await agent.list_tools(legacy.url)
+    legacy.forgetful = True
+    with pytest.raises((TransportError, mcp.MCPError)):
+        await add(agent, legacy)
+
+
+async def test_a_closed_agent_makes_no_calls(lime, site):
+    agent = lime.agent(allow_private=True)
+    await add(agent, site)
+    await agent.aclose()
+    await agent.aclose()
+    with pytest.raises(ClosedError):
+        await add(agent, site)
+
+
+async def test_a_blocking_program_has_the_same_calls(lime, site):
+    def program():
+        with lime.agent_sync(allow_private=True) as agent:
+            names = [tool.name for tool in agent.list_tools(site.url)]
+            reports = []
+            site.meeting.set()
+            agent.call_tool(site.url, "slow", progress=lambda *report: reports.append(report))
+            ref = PromptReference(type="ref/prompt", name="greet")
+            found = [
+                agent.get_mcp_access_token(site.url).resource,
+                text(agent.call_tool(site.url, "add", {"a": 1, "b": 2})),
+                agent.list_resources(site.url)[0].name,
+                agent.list_resource_templates(site.url)[0].name,
+                agent.read_resource(site.url, "note://one").contents[0].text,
+                agent.list_prompts(site.url)[0].name,
+                agent.get_prompt(site.url, "greet", {"name": "A"}).messages[0].content.text,
+                agent.complete(site.url, ref, {"name": "name", "value": "A"}).values,
+                agent.get_server_capabilities(site.url).tools is not None,
+            ]
+            for call in (
+                lambda: agent.send_ping(site.url),
+                lambda: agent.set_logging_level(site.url, "info"),
+            ):
+                with pytest.raises(mcp.MCPError):
+                    call()
+            return names, reports, found
+
+    names, reports, found = await asyncio.to_thread(program)
+    assert (names, reports) == (["add", "slow"], [(1, 2, "half")])
+    assert found == [None, "3", "note", "named", "first", "greet", "Hello A", ["Ax"], True]
+
+
+async def test_a_closed_blocking_agent_makes_no_calls(lime, site):
+    def program():
+        agent = lime.agent_sync(allow_private=True)
+        agent.close()
+        with pytest.raises(ClosedError):
+            agent.list_tools(site.url)
+        agent.close()
+
+    await asyncio.to_thread(program)
