@@ -121,6 +121,38 @@ export type OwnersBinding = {
   ended_by: "owner" | "site" | null;
 };
 
+/** Who asks for access to MCP servers. */
+export type Client = {
+  client_id: string;
+  name: string;
+  kind: "registered" | "document" | "agent";
+  host: string | null;
+};
+export type ConsentQuestion = {
+  client: Client & { document_url: string | null };
+  redirect_host: string;
+  loopback: boolean;
+  resource: string | null;
+  resource_host: string | null;
+  scopes: { scope: string; meaning: string }[];
+  remembered_agent_id: string | null;
+  expires_in: number;
+};
+export type Grant = {
+  grant_id: string;
+  client: Client;
+  agent: { agent_id: string; display_name: string | null };
+  redirect_host: string;
+  resource: string | null;
+  scopes: string[];
+  created_at: Timestamp;
+  last_used_at: Timestamp | null;
+};
+
+/** A public key (RFC 7517); what else it has depends on its kind. */
+export type Jwk = Record<string, unknown>;
+export type AgentKeys = { keys: Jwk[] };
+
 export type KycDocument = { number: number; name: string; content_type: string; size: number };
 export type KycCase = {
   case_id: string;

@@ -3,7 +3,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 
 import { call } from "@/api/client";
-import { usePages } from "@/api/hooks";
+import { usePages, type Pages } from "@/api/hooks";
 import type { Agent, RegisteredAgent } from "@/api/types";
 import { fieldError, otherError } from "@/lib/field-error";
 import { useAction } from "@/session/use-action";
@@ -11,29 +11,61 @@ import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
 import { ShownOnce } from "@/ui/copy";
 import { OnceDialog } from "@/ui/dialog";
-import { Field } from "@/ui/field";
+import { Field, Switch } from "@/ui/field";
 import { Loading } from "@/ui/loading";
 import { Problem } from "@/ui/notice";
+import { AGENT, apiOf } from "@/things/kinds";
+import { mayOpenMcp, withMcp } from "@/things/mcp";
+
+/** The agents among which an owner picks. */
+export function useAgents(): Pages<Agent> {
+  return usePages<Agent>("/core/agents?limit=100");
+}
+
+/** Whether an agent can be picked. */
+export function mayAct(agent: Agent, mcp: boolean): boolean {
+  return agent.active && !agent.suspended && (!mcp || mayOpenMcp(agent));
+}
 
 /** One of the owner's agents that may act, or a new one, made without losing the request. */
 export function AgentPicker({
-  picked, missing, onPick,
+  asker, mcp = false, picked, missing, onPick,
 }: {
+  /** Who waits for the answer. */
+  asker: "site" | "program";
+  /** Only those that may open MCP servers can be picked; the others may be let, on the spot. */
+  mcp?: boolean;
   picked: string | undefined;
   /** None was picked, and one is needed. */
   missing: boolean;
   onPick: (agentId: string) => void;
 }) {
-  const pages = usePages<Agent>("/core/agents?limit=100");
+  const pages = useAgents();
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState<RegisteredAgent>();
   const id = useId();
   const group = useRef<HTMLFieldSetElement>(null);
+  const [allowed, setAllowed] = useState<string>();
+  const allow = useAction(async (agent: Agent) => {
+    await call<Agent>(`${apiOf(AGENT, agent.agent_id)}/capabilities`, {
+      method: "PUT",
+      body: { capabilities: withMcp(agent.capabilities, true) },
+    });
+    await pages.reload();
+    onPick(agent.agent_id);
+    setAllowed(agent.agent_id);
+  });
   useEffect(() => {
     if (missing) {
-      group.current?.querySelector("input")?.focus();
+      group.current?.querySelector<HTMLElement>("input, [role=switch]")?.focus();
     }
   }, [missing]);
+  useEffect(() => {
+    // The switch that was pressed is gone.
+    if (allowed !== undefined) {
+      group.current?.querySelector<HTMLElement>("input:checked")?.focus();
+    }
+  }, [allowed]);
   if (pages.items === undefined) {
     return pages.error === undefined ? (
       <Loading what="your agents" />
@@ -41,17 +73,21 @@ export function AgentPicker({
       <Problem error={pages.error} onRetry={() => void pages.reload()} />
     );
   }
-  const able = pages.items.filter(({ active, suspended }) => active && !suspended);
-  const unable = pages.items.length - able.length;
-  const none = able.length === 0 && !pages.more;
+  const standing = pages.items.filter((agent) => mayAct(agent, false));
+  const able = standing.filter((agent) => mayAct(agent, mcp));
+  const unlet = standing.filter((agent) => !mayAct(agent, mcp));
+  const unable = pages.items.length - standing.length;
+  const none = standing.length === 0 && !pages.more;
   return (
     <fieldset ref={group} aria-describedby={missing ? `${id}-missing` : undefined} className="grid gap-3">
       <legend className="mb-2 font-semibold">Which agent?</legend>
       {none ? (
         <p className="text-muted">
           {unable === 0 ? "You have no agent yet. " : "Your agents are switched off or suspended. "}
-          Make one here; the request of the site waits meanwhile.
+          Make one here; the request of the {asker} waits meanwhile.
         </p>
+      ) : able.length === 0 ? (
+        <p className="text-muted">None of your agents may open MCP servers yet. Let one of them, or make another.</p>
       ) : (
         <div className="grid gap-2">
           {able.map((agent) => (
@@ -65,6 +101,7 @@ export function AgentPicker({
               <input
                 type="radio"
                 name={id}
+                value={agent.agent_id}
                 className="mt-1 size-4 shrink-0 accent-accent"
                 checked={picked === agent.agent_id}
                 onChange={() => {
@@ -83,9 +120,21 @@ export function AgentPicker({
       )}
       {missing ? (
         <p id={`${id}-missing`} role="alert" className="text-sm text-bad">
-          {none ? "Make an agent first." : "Pick an agent first."}
+          {none ? "Make an agent first." : able.length === 0 ? "Let an agent open MCP servers first." : "Pick an agent first."}
         </p>
       ) : null}
+      {unlet.map((agent) => (
+        <div key={agent.agent_id} className="min-w-0 rounded-lg border border-dashed border-edge px-3 py-2">
+          <Switch
+            label={`Let ${agent.display_name} open MCP servers`}
+            hint={agent.description ?? undefined}
+            on={false}
+            disabled={allow.busy}
+            onChange={() => void allow.run(agent)}
+          />
+        </div>
+      ))}
+      <Problem error={allow.error} />
       {!none && unable > 0 ? (
         <p className="text-sm text-muted">Agents that are switched off or suspended are not offered.</p>
       ) : null}
@@ -110,11 +159,16 @@ export function AgentPicker({
       {none || making ? (
         <NewAgent
           wanted={making}
+          mcp={mcp}
           onMade={async (agent) => {
             setMade(agent);
+            if (mcp) {
+              await allow.run(agent);
+            } else {
+              onPick(agent.agent_id);
+            }
             await pages.reload();
             setMaking(false);
-            onPick(agent.agent_id);
           }}
         />
       ) : null}
@@ -125,14 +179,20 @@ export function AgentPicker({
           setMade(undefined);
         }}
       >
-        <p>The program that is this agent needs it. Binding works without it.</p>
+        <p>The program that is this agent needs it. To answer the {asker}, you do not.</p>
         <ShownOnce secret={made?.agent_token ?? ""} what="token" />
       </OnceDialog>
     </fieldset>
   );
 }
 
-function NewAgent({ wanted, onMade }: { wanted: boolean; onMade: (agent: RegisteredAgent) => Promise<void> }) {
+function NewAgent({
+  wanted, mcp, onMade,
+}: {
+  wanted: boolean;
+  mcp: boolean;
+  onMade: (agent: RegisteredAgent) => Promise<void>;
+}) {
   const [name, setName] = useState("");
   const [empty, setEmpty] = useState(false);
   const make = useAction(async () => {
@@ -154,6 +214,7 @@ function NewAgent({ wanted, onMade }: { wanted: boolean; onMade: (agent: Registe
     >
       <Field
         label="Name of the new agent"
+        hint={mcp ? "It may open MCP servers from the start." : undefined}
         value={name}
         onChange={setName}
         error={empty ? "Give it a name." : fieldError(make.error, "display_name")}

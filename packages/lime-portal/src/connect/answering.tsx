@@ -10,16 +10,16 @@ import { useApi } from "@/api/hooks";
 import type { BindingQuestion, GoingBack } from "@/api/types";
 import { isUnder, newKey, webAddress } from "@/lib/connecting";
 import { left } from "@/lib/countdown";
-import { signInPage } from "@/lib/next-page";
 import { useNow } from "@/lib/use-now";
-import { useMe } from "@/session/session";
 import { useAction } from "@/session/use-action";
 import { Button, ButtonLink } from "@/ui/button";
 import { Loading } from "@/ui/loading";
 import { Notice, Problem } from "@/ui/notice";
 import { Facts } from "@/ui/page";
 import { AgentPicker } from "./agent-picker";
+import { Going } from "./going";
 import { SiteStanding } from "./site-standing";
+import { Who } from "./who";
 
 export function Answering({ id }: { id: string }) {
   const [going, setGoing] = useState<{ to: string; host: string }>();
@@ -110,6 +110,7 @@ function Question({
         <p className="text-sm text-muted">It gets no password and no token. You can end the binding at any time.</p>
       </section>
       <AgentPicker
+        asker="site"
         picked={agent}
         missing={missing}
         onPick={(picked) => {
@@ -180,41 +181,6 @@ function TimeLeft({ until, onOver }: { until: string; onOver: () => void }) {
     <span role="timer" className="tabular-nums">
       {over ? "about to run out" : text}
     </span>
-  );
-}
-
-function Who() {
-  const { me } = useMe();
-  const change = useAction(async () => {
-    await call("/foundation/users/logout", { method: "POST" });
-    window.location.assign(signInPage(window.location.pathname + window.location.search));
-  });
-  return (
-    <div className="grid gap-2 border-t border-line pt-4 text-sm text-muted">
-      <p className="break-words">Signed in as {me.email}.</p>
-      <Problem error={change.error} />
-      <div>
-        <Button kind="quiet" busy={change.busy} className="-ml-4" onClick={() => void change.run()}>
-          Use another account
-        </Button>
-      </div>
-    </div>
-  );
-}
-
-function Going({ to, host }: { to: string; host: string }) {
-  const said = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    // The button that was pressed is gone.
-    said.current?.focus();
-  }, []);
-  return (
-    <div ref={said} tabIndex={-1} className="grid gap-3">
-      <p role="status">Answered. Going back to {host}.</p>
-      <p>
-        <a href={to}>Go there now</a>
-      </p>
-    </div>
   );
 }
 

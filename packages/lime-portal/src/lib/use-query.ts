@@ -3,17 +3,23 @@
 import { usePathname } from "next/navigation";
 import { useSyncExternalStore } from "react";
 
+/** A parameter of the page's own address; `undefined` until the browser runs the page. */
+export function useQuery(name: string): string | null | undefined {
+  const query = useWholeQuery();
+  return query === undefined ? undefined : new URLSearchParams(query).get(name);
+}
+
 /**
- * A parameter of the page's own address; `undefined` until the browser runs the page.
+ * The query of the page's own address, with its question mark; `undefined` until the browser runs the page.
  *
  * The export knows no query, so what is rendered at build time must not depend on one.
  */
-export function useQuery(name: string): string | null | undefined {
+export function useWholeQuery(): string | undefined {
   const page = usePathname();
   return useSyncExternalStore(
     subscribe,
     // A page is drawn a moment before the address bar names it; what stands there until then is another page's.
-    () => (isSame(page, window.location.pathname) ? new URLSearchParams(window.location.search).get(name) : undefined),
+    () => (isSame(page, window.location.pathname) ? window.location.search : undefined),
     () => undefined,
   );
 }

@@ -20,6 +20,7 @@ const PAGES = [
   ["/agents/", "Agents"],
   ["/sites/", "Sites"],
   ["/bindings/", "Bindings"],
+  ["/grants/", "MCP access"],
   ["/security/", "Sign-in and sessions"],
   ["/kyc/", "Identity"],
   ["/audit/", "Audit log"],

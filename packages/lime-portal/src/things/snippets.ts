@@ -7,6 +7,11 @@ export function apiBase(origin: string = window.location.origin): string {
   return origin + BASE;
 }
 
+/** Who issues access tokens for MCP servers (RFC 8414). */
+export function oauthIssuer(origin: string = window.location.origin): string {
+  return `${apiBase(origin)}/modules/oauth`;
+}
+
 /** Shell commands that set up a program; without the token, its place. */
 export function settings(variable: string, base: string, token: string): string {
   return `export LIME_API_BASE=${base}\nexport ${variable}=${token}`;
@@ -22,6 +27,11 @@ with LimeAgentSync() as agent:
     print("I am", agent.get_profile().display_name)
     approval = agent.login(sys.argv[1])  # the id that the site handed over
     print(approval.status, "at site", approval.site_id)
+`;
+
+export const AGENT_MCP = `pip install "lime-agents-sdk[mcp]"
+lime-agent tools https://tools.example/mcp
+lime-agent call https://tools.example/mcp NAME --arg text=hello
 `;
 
 export const SITE_INSTALL = 'pip install "lime-sites-sdk[fastapi]"';

@@ -16,8 +16,8 @@ PACKAGED = Path(__file__).parents[2] / "portal"
 CODINGS = {"br": ".br", "gzip": ".gz"}
 """Content codings (RFC 9110, section 8.4.1) and the suffix of files in them, best first."""
 
-LINKED = ("/", "/connect/", "/first/", "/forgot/", "/login/")
-"""The pages that mails, `connect_url` and the command line name."""
+LINKED = ("/", "/connect/", "/consent/", "/first/", "/forgot/", "/login/")
+"""The pages that mails, `connect_url`, the authorization endpoint and the command line name."""
 
 _KINDS = {
     ".css": "text/css; charset=utf-8",

@@ -2,15 +2,17 @@
 
 import { call } from "@/api/client";
 import { useApi, usePages, type Loaded } from "@/api/hooks";
-import type { Agent, HeldToken, ListOf, LoginRecord } from "@/api/types";
+import type { Agent, AgentKeys, HeldToken, ListOf, LoginRecord } from "@/api/types";
 import { useAwake } from "@/lib/awake";
 import { Danger } from "@/things/danger";
 import { LoginHistory, READ_EVERY } from "@/things/history";
 import { AGENT, apiOf } from "@/things/kinds";
+import { PublicKeys } from "@/things/keys";
+import { mayOpenMcp, withMcp } from "@/things/mcp";
 import { isOnItsWay, One } from "@/things/one";
 import { useOptimistic } from "@/things/optimistic";
 import { Profile } from "@/things/profile";
-import { AGENT_CODE, AGENT_INSTALL, AGENT_TRY, apiBase, settings } from "@/things/snippets";
+import { AGENT_CODE, AGENT_INSTALL, AGENT_MCP, AGENT_TRY, apiBase, settings } from "@/things/snippets";
 import { Standing } from "@/things/standing";
 import { Tokens } from "@/things/tokens";
 import { Copyable, Snippet } from "@/ui/copy";
@@ -19,8 +21,6 @@ import { Loading } from "@/ui/loading";
 import { Notice, Problem } from "@/ui/notice";
 import { Page, Section } from "@/ui/page";
 import { Time } from "@/ui/time";
-
-const MCP = "oauth:mcp";
 
 export default function AgentPage() {
   return <One kind={AGENT}>{(id) => <OneAgent id={id} />}</One>;
@@ -31,6 +31,7 @@ function OneAgent({ id }: { id: string }) {
   const awake = useAwake();
   const agent = useApi<Agent>(path);
   const tokens = useApi<ListOf<HeldToken>>(`${path}/tokens`);
+  const keys = useApi<AgentKeys>(`${path}/keys`);
   const logins = usePages<LoginRecord>(`${path}/logins`, { every: awake ? READ_EVERY : 0 });
   if (agent.data === undefined) {
     return agent.error === undefined ? (
@@ -42,7 +43,8 @@ function OneAgent({ id }: { id: string }) {
     );
   }
   // All of it at once: what came later would push away what is being read.
-  if (isOnItsWay(tokens.data, tokens.error) || isOnItsWay(logins.items, logins.error)) {
+  const parts = [[tokens.data, tokens.error], [keys.data, keys.error], [logins.items, logins.error]];
+  if (parts.some(([data, error]) => isOnItsWay(data, error))) {
     return <Loading what="the agent" />;
   }
   const { display_name: name, active, suspended, created_at: made, last_used_at: used } = agent.data;
@@ -67,8 +69,9 @@ function OneAgent({ id }: { id: string }) {
       <LoginHistory kind={AGENT} pages={logins} />
       <Access agent={agent.data} mutate={agent.mutate} />
       <Tokens kind={AGENT} id={id} tokens={tokens} />
+      <PublicKeys id={id} keys={keys} />
       <Profile kind={AGENT} id={id} thing={agent.data} mutate={agent.mutate} />
-      <Use id={id} />
+      <Use id={id} mcp={mayOpenMcp(agent.data)} />
       <Danger kind={AGENT} id={id} name={name} />
     </Page>
   );
@@ -90,9 +93,9 @@ function Access({ agent, mutate }: { agent: Agent; mutate: Loaded<Agent>["mutate
       <Switch
         label="May open MCP servers"
         hint="It can get access tokens for tools that speak the Model Context Protocol (oauth:mcp)."
-        on={agent.capabilities.includes(MCP)}
+        on={mayOpenMcp(agent)}
         onChange={(may) => {
-          const capabilities = [...agent.capabilities.filter((one) => one !== MCP), ...(may ? [MCP] : [])];
+          const capabilities = withMcp(agent.capabilities, may);
           void change.run({ ...agent, capabilities }, () =>
             call<Agent>(`${path}/capabilities`, { method: "PUT", body: { capabilities } }),
           );
@@ -103,7 +106,7 @@ function Access({ agent, mutate }: { agent: Agent; mutate: Loaded<Agent>["mutate
   );
 }
 
-function Use({ id }: { id: string }) {
+function Use({ id, mcp }: { id: string; mcp: boolean }) {
   return (
     <Section title="Use it" lead="Install the client, tell it who it is, and see that it works.">
       <Copyable text={AGENT_INSTALL} what="the command that installs the client" />
@@ -112,6 +115,12 @@ function Use({ id }: { id: string }) {
       <Copyable text={id} what="the agent's id" />
       <p className="text-muted">This program logs in. A site hands over the id of a login request, by any channel:</p>
       <Snippet what="program of an agent" code={AGENT_CODE} />
+      <p className="text-muted">
+        {mcp
+          ? "These commands list the tools of an MCP server, and use one:"
+          : "Once it may open MCP servers, these commands list the tools of one, and use one:"}
+      </p>
+      <Snippet what="commands for MCP servers" code={AGENT_MCP} />
     </Section>
   );
 }
