@@ -86,6 +86,11 @@ OPEN = {
     ("/foundation/users/passkeys", "credential"),
     ("/foundation/users/login/passkey", "credential.response"),
     ("/foundation/users/passkeys", "credential.response"),
+    # An authorization request as its client wrote it: what is not known there is ignored (OAuth 2.1, section 3.1).
+    ("/modules/oauth/consent", "request"),
+    ("/modules/oauth/consent/refuse", "request"),
+    # A JSON Web Key, of which we keep what we know (RFC 7517, section 4).
+    ("/core/agents/{agent_id}/keys", "keys.0"),
 }
 """Objects that may hold more than the document names."""
 

@@ -16,6 +16,7 @@ _CODE = "whether a code is the one that was sent is no matter of its shape"
 _PASSWORD = "whether a password is too easy to guess is no matter of its shape"
 _WHOLE = "1.0 is an integer to JSON Schema (2020-12, section 6.1.1), and none to us"
 _PASSKEY = "an invented passkey proves nothing"
+_CLIENT = "an invented request comes from no client"
 
 REFUSED_FOR_ITS_MEANING: Mapping[str, str] = {
     "POST /api/v1/foundation/users/register": _PASSWORD,
@@ -37,6 +38,10 @@ REFUSED_FOR_ITS_MEANING: Mapping[str, str] = {
     "POST /api/v1/foundation/sites/{site_id}/tokens": _WHOLE,
     "POST /api/v1/modules/bindings/requests": "a redirect URI must be on the site's list, to the letter",
     "POST /api/v1/modules/bindings/exchange": "an invented code was given to nobody",
+    "GET /api/v1/modules/oauth/consent": _CLIENT,
+    "POST /api/v1/modules/oauth/consent": _CLIENT,
+    "POST /api/v1/modules/oauth/consent/refuse": _CLIENT,
+    "PUT /api/v1/core/agents/{agent_id}/keys": "an invented key is none",
 }
 """Operations that answer 400 to requests that fit their schema, and why the schema cannot say it.
 

@@ -85,6 +85,7 @@ def _consent_routes(api: APIRouter, parts: ClientParts) -> None:
     @api.get(
         "/consent",
         summary="See what a client asks for",
+        openapi_extra={"parameters": wire.QUERY},
         response_model=http.Envelope[wire.ConsentQuestion],
         responses=http.succeeds_with(200, "Who asks, for what, and where the answer goes.")
         | http.fails_with(InvalidInput, *credentials.SESSION_FAILURES),

@@ -93,6 +93,23 @@ def refusal_page(message: str, *, status: int = 400, retry_after: int | None = N
     return Response(page, status, headers, media_type="text/html")
 
 
+_REQUIRED = frozenset(
+    {"response_type", "client_id", "redirect_uri", "code_challenge", "code_challenge_method"}
+)
+QUERY = [
+    {
+        "name": name,
+        "in": "query",
+        "required": name in _REQUIRED,
+        "description": "As in the authorization request.",
+        "schema": {"type": "string"},
+    }
+    for name in PARAMETERS
+]
+"""How the OpenAPI document describes an authorization request. Its route reads the query itself,
+because it has to notice what came twice."""
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
