@@ -67,7 +67,7 @@ class Site:
 
         @server.tool()
         async def slow(context: Context) -> str:
-            """Report progress, and wait until two are here."""
+            """Wait until two are here."""
             await context.report_progress(1, 2, "half")
             await self.meeting.wait()
             return "done"
@@ -118,8 +118,8 @@ class Site:
         sock = config.bind_socket()
         self.url = f"http://localhost:{sock.getsockname()[1]}/mcp"
         task = asyncio.create_task(server._serve([sock]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+        # The socket listens already: whoever connects waits until the server takes it.
+        sock.listen()
         try:
             yield self
         finally:

@@ -1,9 +1,12 @@
+import asyncio
 import io
 import json
 
 import pytest
+from mcp.types import TextContent
 
 from lime_agents import _bench, _cli
+from tests.support.mcp_site import Site, TokenLime
 
 
 @pytest.fixture
@@ -117,3 +120,107 @@ def test_the_bench_survives_a_clock_too_coarse_for_it():
 def test_the_bench_goes_on_until_a_puzzle_is_solved(monkeypatch):
     monkeypatch.setattr(_bench, "SLICE", 1)
     assert _bench.run(6, 5)["rounds"] == 5
+
+
+@pytest.fixture
+def at_a_server(monkeypatch):
+    """Runs commands in a thread while an MCP server is there: `at_a_server(*commands)`."""
+    lime = TokenLime()
+    monkeypatch.setenv("LIME_AGENT_TOKEN", lime.agent_token)
+    monkeypatch.setenv("LIME_API_BASE", lime.base_url)
+
+    def command(url, name, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        code = _cli.main((name, url, "--allow-private", *arguments), out=out, err=err)
+        return code, out.getvalue(), err.getvalue()
+
+    async def commands(*all_of_them):
+        async with Site(lime).served() as site:
+            site.meeting.set()
+            return [
+                await asyncio.to_thread(command, site.url, *arguments) for arguments in all_of_them
+            ]
+
+    def run(*all_of_them):
+        with lime.mounted():
+            return asyncio.run(commands(*all_of_them))
+
+    return run
+
+
+def test_tools_are_listed(at_a_server):
+    plain, as_json = at_a_server(("tools",), ("tools", "--json"))
+    assert plain == (0, "add   Add two numbers.\nslow  Wait until two are here.\n", "")
+    tools = json.loads(as_json[1])["tools"]
+    assert tools[0]["inputSchema"]["required"] == ["a", "b"]
+
+
+def test_a_tool_is_called_with_arguments_as_its_schema_wants_them(at_a_server):
+    plain, as_json, text, bare = at_a_server(
+        ("call", "add", "--arg", "a=1", "--arg", "b=2"),
+        ("call", "add", "--arg", "a=1", "--arg", "b=2", "--json"),
+        ("call", "echo", "--arg", "text=1", "--arg", "other=words"),
+        ("call", "slow"),
+    )
+    assert plain == (0, "is_error  False\nresult    3\n", "")
+    assert json.loads(as_json[1])["structured"] == {"result": 3}
+    assert text[0] == 1
+    assert bare[:2] == (0, "is_error  False\nresult    done\n")
+
+
+def test_a_tool_that_fails_ends_with_1(at_a_server):
+    [(code, out, _)] = at_a_server(("call", "add", "--arg", "a=x", "--arg", "b=2"))
+    assert code == 1
+    assert "is_error  True" in out
+
+
+def test_what_a_server_refuses_is_explained(at_a_server, monkeypatch):
+    import mcp
+
+    def refuse(self, target):
+        raise mcp.MCPError(-32601, "no tools here")
+
+    monkeypatch.setattr(_cli.LimeAgentSync, "list_tools", refuse)
+    [(code, _, err)] = at_a_server(("tools", "--json"))
+    assert code == 1
+    assert json.loads(err) == {
+        "error": "LimeError",
+        "message": "no tools here",
+        "code": "MCP_ERROR",
+    }
+
+
+def test_a_server_without_tools_and_a_tool_that_wants_text(at_a_server, monkeypatch):
+    def tools(schema):
+        tool = {"name": "echo", "inputSchema": {"properties": {"text": {"type": "string"}}}}
+        return [_Tool(tool)] if schema else []
+
+    called = []
+    monkeypatch.setattr(_cli.LimeAgentSync, "list_tools", lambda self, target: tools(called))
+    assert at_a_server(("tools",))[0][1] == "tools  -\n"
+    called.append(None)
+
+    def call(self, target, name, arguments):
+        called.append(arguments)
+        content = TextContent(type="text", text="x").model_dump()
+        return _Tool({"content": [content, {"type": "image"}], "isError": False})
+
+    monkeypatch.setattr(_cli.LimeAgentSync, "call_tool", call)
+    assert "x (image)" in at_a_server(("call", "echo", "--arg", "text=1", "--arg", "n=1"))[0][1]
+    assert called[-1] == {"text": "1", "n": 1}
+
+
+class _Tool:
+    def __init__(self, found):
+        self.found = found
+
+    def model_dump(self, **options):
+        return self.found
+
+
+@pytest.mark.parametrize("text", ["=1", "a"])
+def test_an_argument_without_name_or_value_is_wrong_usage(text, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        _cli.main(["call", "mcp.example.com", "add", "--arg", text])
+    assert stopped.value.code == 2
+    assert "K=V" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import json
 import mcp
 import pytest
 from mcp.types import PromptReference
-from tests.support.mcp_site import Site, TokenLime, reply
 
 from lime_agents import (
     AuthenticationError,
@@ -14,6 +13,7 @@ from lime_agents import (
     McpAuthenticationError,
     TransportError,
 )
+from tests.support.mcp_site import Site, TokenLime, reply
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from lime_agents import (
     PowTimeoutError,
     RateLimitError,
 )
+from tests.support.mcp_site import Site, TokenLime
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -44,7 +46,7 @@ def test_every_error_that_the_readme_draws_exists_where_it_is_drawn():
         parents[depth] = name
         if depth:
             kind = getattr(lime_agents, name)
-            assert kind.__bases__ == (getattr(lime_agents, parents[depth - 1]),)
+            assert kind.__bases__[0] is getattr(lime_agents, parents[depth - 1])
 
 
 def test_nothing_public_is_without_a_docstring():
@@ -138,12 +140,33 @@ def test_the_second_example_of_the_readme_runs(fake_lime_for_agents, capsys):
     assert login.status == "PENDING"
 
 
-def test_the_third_example_of_the_readme_is_a_test_that_passes(fake_lime_for_agents):
+def test_the_last_example_of_the_readme_is_a_test_that_passes(fake_lime_for_agents):
     example: dict = {"__name__": "example"}
-    exec(BLOCKS[2], example)
+    exec(BLOCKS[3], example)
     example["test_the_worker_logs_in"](fake_lime_for_agents)
 
 
+async def test_the_third_example_of_the_readme_runs(monkeypatch, capsys):
+    lime = TokenLime()
+    monkeypatch.setenv("LIME_AGENT_TOKEN", lime.agent_token)
+    monkeypatch.setenv("LIME_API_BASE", lime.base_url)
+    example: dict = {}
+    exec(BLOCKS[2], example)
+    example["LimeAgent"] = partial(LimeAgent, allow_private=True)
+    async with Site(lime).served() as site:
+        with lime.mounted():
+            await example["show_tools"](site.url)
+    assert "add Add two numbers." in capsys.readouterr().out
+
+
 def test_importing_does_not_import_the_http_client():
-    code = "import lime_agents, sys; sys.exit('httpx' in sys.modules)"
+    code = "import lime_agents, sys; sys.exit(bool({'httpx', 'mcp'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_types_of_the_official_sdk_are_exported_as_before():
+    import mcp.types
+
+    assert lime_agents.Tool is mcp.types.Tool
+    with pytest.raises(AttributeError):
+        _ = lime_agents.nothing

@@ -1,0 +1,383 @@
+"""Targets, tokens, and the older line of the official SDK: no server needed."""
+
+import asyncio
+import json
+import os
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lime_agents import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidMcpTargetError,
+    LimeError,
+    OAuthCapabilityError,
+    ProtocolError,
+    RateLimitError,
+    TransportError,
+    extract_and_normalize_domain,
+    resolve_mcp_http_url,
+)
+from lime_agents._mcp import discovery, flows, generations, sessions
+from lime_agents._mcp.background import Background
+from lime_agents._mcp.targets import McpTarget
+from lime_agents._mcp.tokens import McpTokens
+from lime_agents.testing import FakeLime
+from lime_sdk_core import Reply, Request
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "domain"),
+    [
+        ("mcp.example.com", "https://mcp.example.com/mcp", "mcp.example.com"),
+        (" MCP.Example.com:8443\n", "https://mcp.example.com:8443/mcp", "mcp.example.com"),
+        ("mcp.example.com/x", "https://mcp.example.com/x", "mcp.example.com"),
+        ("https://mcp.example.com/mcp/", "https://mcp.example.com/mcp", "mcp.example.com"),
+        ("https://mcp.example.com/A?b=C", "https://mcp.example.com/A?b=C", "mcp.example.com"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_target_is_a_url_or_a_host_name(text, url, domain):
+    assert (resolve_mcp_http_url(text), extract_and_normalize_domain(text)) == (url, domain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "x" * 2049 + ".example.com",
+            "two words.example.com",
+            "a\tb.example.com",
+            "bücher.de",
+        ),
+        *("ftp://a.example.com", "https://", "https://a.example.com:", "https://a.example.com:0"),
+        *("https://a.example.com:x/", "https://a.example.com:99999", "https://[::1", "//a.b.com"),
+        *("https://u:p@a.example.com", "https://a.example.com/#x", "https://a.example.com\\@b.com"),
+        *("127.0.0.1", "https://127.1", "https://0x7f.1", "https://2130706433", "https://[::1]/"),
+        *("https://0177.0.0.1", "https://[::ffff:127.0.0.1]", "https://a.example.com.", "a..com"),
+        *("localhost", "a.localhost", "printer.local", "metadata.google.internal", "intranet"),
+        *("127.0.0.1.nip.io", "x.kubernetes", "http://a.example.com", "-a.example.com", "a.1"),
+    ],
+)
+def test_what_is_no_server_for_an_agent_is_refused(text):
+    with pytest.raises(InvalidMcpTargetError) as refused:
+        resolve_mcp_http_url(text)
+    assert isinstance(refused.value, ValueError)
+    assert "u:p" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("http://localhost:1/mcp", True),
+        ("http://127.0.0.1:1/mcp", False),
+        ("http://[::1]:1", False),
+        ("http://mcp:8000/mcp", True),
+    ],
+)
+def test_private_servers_are_let_in_when_asked_for(text, named):
+    target = McpTarget.parse(text, allow_private=True)
+    assert (target.private, target.named, target.url) == (True, named, text)
+
+
+@pytest.mark.parametrize("text", ["http://10.0.0.1", "http://a.example.com", "http://0x7f.1"])
+def test_asking_for_private_servers_lets_nothing_else_in(text):
+    with pytest.raises(InvalidMcpTargetError):
+        McpTarget.parse(text, allow_private=True)
+
+
+@given(st.text())
+def test_any_text_is_a_public_https_url_or_refused(text):
+    try:
+        target = McpTarget.parse(text)
+    except InvalidMcpTargetError:
+        return
+    assert target.url.startswith("https://")
+    assert "@" not in target.url
+
+
+TARGET = McpTarget.parse("https://mcp.example.com:443/v1/mcp?a=1")
+
+
+def test_metadata_is_looked_for_where_the_specification_says():
+    base = "https://mcp.example.com/.well-known/oauth-protected-resource"
+    assert TARGET.origin == "https://mcp.example.com"
+    assert discovery.places(TARGET, "Bearer") == [f"{base}/v1/mcp", base]
+    assert discovery.places(McpTarget.parse("https://a.example.com"), "") == [
+        "https://a.example.com/.well-known/oauth-protected-resource"
+    ]
+    named = 'Basic, Bearer resource_metadata="https://mcp.example.com/x"'
+    assert discovery.places(TARGET, named) == ["https://mcp.example.com/x"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "covers"),
+    [
+        ("https://mcp.example.com/v1/mcp", True),
+        ("https://mcp.example.com/v1/mcp?a=1", True),
+        ("https://MCP.example.com", True),
+        ("https://mcp.example.com/v1/mcp?a=2", False),
+        ("https://mcp.example.com/v1/m", False),
+        ("https://mcp.example.com/v1/mcp#x", False),
+        ("https://mcp.example.com:8443/v1/mcp", False),
+        ("http://mcp.example.com/v1/mcp", False),
+    ],
+)
+def test_a_resource_is_the_server_or_above_it(resource, covers):
+    found = discovery.ResourceMetadata(resource=resource, authorization_servers=("i",))
+    if covers:
+        assert discovery.resource_of(found, TARGET, "i") == resource
+    else:
+        with pytest.raises(LimeError):
+            discovery.resource_of(found, TARGET, "i")
+
+
+def ask(reply):
+    flow = flows.short_token("mcp.example.com")
+    assert next(flow) == Request(
+        "POST", "/modules/oauth/token", json={"domain": "mcp.example.com"}, idempotent=True
+    )
+    with pytest.raises(StopIteration) as done:
+        flow.send(reply)
+    return done.value.value
+
+
+TOKEN = {"access_token": "a.b.c", "token_type": "bearer", "expires_in": 300}
+
+
+def test_a_token_is_not_shown():
+    found = ask(Reply(200, {}, json.dumps(TOKEN | {"scope": "mcp"}).encode()))
+    assert found.access_token == "a.b.c"
+    assert "a.b.c" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"access_token": "a b"}, {"access_token": "a\nb"}, {"token_type": "mac"}, {"expires_in": 0}],
+)
+def test_what_is_no_token_is_refused(change):
+    with pytest.raises(ProtocolError):
+        ask(Reply(200, {}, json.dumps(TOKEN | change).encode()))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, {"error": "invalid_client", "error_description": "No."}, AuthenticationError),
+        (400, {"error": "invalid_client"}, AuthenticationError),
+        (403, {"error": "access_denied"}, OAuthCapabilityError),
+        (429, {"error": "slow_down"}, RateLimitError),
+        (400, {"error": "invalid_request", "error_description": 1}, ApiError),
+        (503, {"ok": False, "error": {"code": "AUTH_UNAVAILABLE", "message": "x"}}, ApiError),
+        (200, {"error": "invalid_request"}, ProtocolError),
+        (200, None, ProtocolError),
+    ],
+)
+def test_refusals_of_the_token_endpoint_become_errors(status, body, kind):
+    content = json.dumps(body).encode() if body is not None else b"\xff"
+    with pytest.raises(kind) as refused:
+        ask(Reply(status, {"x-request-id": "r1"}, content))
+    assert type(refused.value) is kind or kind is ApiError
+
+
+class Lime:
+    """Answers flows, and counts."""
+
+    def __init__(self, lifetime=300):
+        self.asked, self.lifetime, self.gate = [], lifetime, None
+        self.begun = asyncio.Event()
+
+    async def run(self, flow):
+        step = next(flow)
+        self.asked.append(step.path)
+        self.begun.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        body = {**TOKEN, "access_token": f"t{len(self.asked)}", "expires_in": self.lifetime}
+        if step.path.endswith("profile"):
+            body = {"ok": True, "data": {"agent_id": "a1", "user_id": "u1"}}
+        elif step.method == "GET":
+            body = {"issuer": "https://lime"}
+        try:
+            flow.send(Reply(200, {}, json.dumps(body).encode()))
+        except StopIteration as done:
+            return done.value
+
+
+def book(lime, now, draw=0.0):
+    return McpTokens(lime.run, skew=30, clock=lambda: now[0], wall=lambda: 7.0, draw=lambda: draw)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "draw", "renewed"), [(300, 0.0, 270), (300, 0.5, 255), (20, 0.0, 10)]
+)
+async def test_a_token_is_renewed_before_it_ends(lifetime, draw, renewed):
+    now, lime = [0.0], Lime(lifetime)
+    tokens = book(lime, now, draw)
+    first = await tokens.get(TARGET)
+    now[0] = renewed - 0.5
+    assert await tokens.get(TARGET) is first
+    now[0] = renewed
+    assert (await tokens.get(TARGET)).access_token == "t2"
+    assert first.issued_at == 7.0
+
+
+async def test_fifty_calls_ask_once_and_a_cancelled_one_does_not_stop_the_others():
+    lime = Lime()
+    lime.gate = asyncio.Event()
+    tokens = book(lime, [0.0])
+    calls = [asyncio.create_task(tokens.get(TARGET)) for _ in range(50)]
+    await lime.begun.wait()
+    calls[0].cancel()
+    lime.gate.set()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert {token.access_token for token in found[1:]} == {"t2"}
+    assert len(lime.asked) == 2
+
+
+async def test_a_server_without_a_name_gets_a_token_for_its_url():
+    lime = Lime()
+    tokens = book(lime, [0.0])
+    target = McpTarget.parse("http://127.0.0.1:1/mcp", allow_private=True)
+    assert (await tokens.get(target)).resource == target.url
+    assert (await tokens.renewed(target)).resource == target.url
+    assert [await tokens.issuer(), await tokens.issuer()] == ["https://lime"] * 2
+    profile = "/core/agents/me/profile"
+    assert lime.asked.count(profile) == 1
+    assert len(lime.asked) == 4
+
+
+async def test_a_new_token_can_be_asked_for_before_there_is_one():
+    assert (await book(Lime(), [0.0]).renewed(TARGET)).access_token == "t1"
+
+
+def test_tokens_outlive_an_event_loop():
+    lime = Lime()
+    tokens = book(lime, [0.0])
+    found = [asyncio.run(tokens.get(TARGET)) for _ in range(2)]
+    assert found[0] is found[1]
+    asyncio.run(tokens.renewed(TARGET))
+    assert len(lime.asked) == 2
+
+
+@pytest.mark.parametrize("options", [{"mcp_token_refresh_skew": -1}, {"mcp_read_timeout": 0}])
+def test_impossible_times_are_refused(options):
+    with pytest.raises(ConfigurationError):
+        FakeLime().agent(**options)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(ConfigurationError, match=r"lime-agents-sdk\[mcp\]"):
+        generations.types()
+
+
+# `mcp` 1, whose shape is known here; a check of its own runs the real one.
+
+
+class FirstSession:
+    def __init__(self, read, write, read_timeout_seconds):
+        assert (read, write) == ("read", "write")
+        assert read_timeout_seconds.total_seconds() == 5
+
+    async def initialize(self):
+        return SimpleNamespace(capabilities="capabilities")
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc):
+        return None
+
+
+class Client:
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc):
+        return None
+
+
+@pytest.mark.parametrize("name", ["streamable_http_client", "streamablehttp_client"])
+async def test_the_first_line_of_the_sdk_is_spoken_to_in_its_own_way(monkeypatch, name):
+    from contextlib import asynccontextmanager
+
+    client = Client()
+
+    @asynccontextmanager
+    async def transport(url, http_client=None, httpx_client_factory=None):
+        assert (http_client or httpx_client_factory(timeout=1)) is client
+        yield ("read", "write", None)
+
+    module = ModuleType("mcp.client.streamable_http")
+    setattr(module, name, transport)
+    monkeypatch.setitem(sys.modules, "mcp.client.streamable_http", module)
+    mcp = ModuleType("mcp")
+    mcp.ClientSession, mcp.McpError = FirstSession, KeyError
+    assert generations.http_library(mcp).__name__ == "httpx"
+    assert generations.error_types(mcp) == (KeyError,)
+    async with generations.open_session(mcp, "https://x", client, 5) as opened:
+        assert isinstance(opened.session, FirstSession)
+        assert opened.protocol is opened.session
+        assert opened.capabilities == "capabilities"
+
+
+async def test_lists_are_read_to_their_end_but_not_for_ever():
+    asked = []
+
+    async def page(cursor=None):
+        asked.append(cursor)
+        return SimpleNamespace(resourceTemplates=[len(asked)], nextCursor="more")
+
+    found = await generations.all_pages(page, "resource_templates")
+    assert len(found) == generations.MAX_PAGES
+    assert asked[:2] == [None, "more"]
+
+
+def test_a_fork_begins_a_thread_of_its_own(monkeypatch):
+    background = Background()
+
+    async def answer():
+        return 1
+
+    assert background.call(answer()) == 1
+    loop, thread = background._loop, background._thread
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    assert not background.started
+    assert background.call(answer()) == 1
+    assert background._loop is not loop
+    background.close()
+    background.close()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_what_goes_wrong_elsewhere_is_raised_here():
+    background = Background()
+
+    async def fails():
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        background.call(fails())
+    background.close()
+
+
+def test_network_errors_are_told_from_others():
+    import httpx
+
+    assert sessions._is_network(httpx.ConnectError("x"))
+    assert sessions._is_network(OSError())
+    assert not sessions._is_network(TransportError("x"))
+    assert not sessions._is_network(LookupError())
+    answer = httpx.Response(502, request=httpx.Request("GET", "https://x"))
+    error = httpx.HTTPStatusError("x", request=answer.request, response=answer)
+    assert sessions._said(error) == "HTTP 502"
