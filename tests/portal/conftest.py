@@ -66,7 +66,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without Node there is no portal, and without a browser nobody to look at it."""
+    """None of these goes without a browser."""
+    lacks_browser(items, Path(__file__).parent)
+
+
+def lacks_browser(items: list[pytest.Item], folder: Path) -> None:
+    """Skip the tests in `folder` where there is nothing to look at, or nobody to look. Under CI that
+    is a failure."""
+    # Without Node there is no portal.
     lacking = []
     if not (Path(lime_server.__file__).parent / "portal").is_dir():
         lacking.append("this build of the server has no portal")
@@ -77,7 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CI"):
         pytest.exit("; ".join(lacking), returncode=1)
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if folder in item.path.parents:
             item.add_marker(pytest.mark.skip(reason="; ".join(lacking)))
 
 

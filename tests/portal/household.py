@@ -6,13 +6,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from lime_agents import LimeAgentSync
 from lime_sites import LimeSiteSync
-from tests.portal import shop
+from tests.portal import program, shop
 from tests.portal.people import Person
 
 LONG_NAME = "W" * 100
 """As wide as a name may be, without a place to break it."""
 FOREIGN_NAME = "قارئ الليل <img src=/x onerror=alert(1)><script>alert(2)</script>"
 """In another script, and with one in it: a browser that took it for markup would be noticed by `Watch`."""
+
+LONG_KEY = program.PUBLIC_JWK | {"kid": "k" * 128}
 
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 
@@ -29,11 +31,15 @@ class Household:
     long_site_id: str
     pending_binding_url: str
     """Asked for by the site with the long name."""
+    pending_consent: str
+    """Asked for by a program with the long name."""
+    consent_again: str
+    """Asked for by one that was allowed before."""
     case_id: str
 
 
 def furnish(person: Person, api_base: str) -> Household:
-    """Agents and sites, logins of every kind, bindings, and a KYC case."""
+    """Agents and sites, logins of every kind, bindings, programs, keys, and a KYC case."""
     agent, long_agent, foreign_agent = (
         person.call("POST", "/core/agents/register", display_name=name, description=f"{name}. " * 3)
         for name in ("Night reader", LONG_NAME, FOREIGN_NAME)
@@ -49,6 +55,14 @@ def furnish(person: Person, api_base: str) -> Household:
         person.call("PUT", f"{path}/redirect-uris", redirect_uris=[shop.CALLBACK, far])
     agent_path = f"/core/agents/{agent['agent_id']}"
     person.call("PUT", f"{agent_path}/capabilities", capabilities=["oauth:mcp"])
+    person.call("PUT", f"{agent_path}/keys", keys=[program.PUBLIC_JWK, LONG_KEY])
+    foreign_program, long_program = (
+        program.install(person, api_base, name) for name in (FOREIGN_NAME, LONG_NAME)
+    )
+    for asking in (foreign_program, long_program):
+        request = asking.request(resource=f"{program.TOOLS}/{'a' * 200}")
+        consent = {"request": request, "agent_id": agent["agent_id"]}
+        person.call("POST", "/modules/oauth/consent", **consent)
     rotated = person.call("POST", f"{agent_path}/tokens", overlap_seconds=3600)
     person.call("PATCH", f"/core/agents/{long_agent['agent_id']}", active=False)
     with (
@@ -80,6 +94,8 @@ def furnish(person: Person, api_base: str) -> Household:
         site_id=site["site_id"],
         long_site_id=long_site["site_id"],
         pending_binding_url=pending.connect_url,
+        pending_consent=long_program.is_asked_about_at(resource=""),
+        consent_again=foreign_program.is_asked_about_at(resource=f"{program.TOOLS}/{'a' * 200}"),
         case_id=case["case_id"],
     )
 

@@ -24,6 +24,7 @@ OWNER = {
     "agents": "/agents/",
     "sites": "/sites/",
     "bindings": "/bindings/",
+    "grants": "/grants/",
     "security": "/security/",
     "kyc": "/kyc/",
     "audit": "/audit/",
@@ -35,6 +36,7 @@ ELSEWHERE = {
     "/agents/agent/": "below, of an agent that there is",
     "/sites/site/": "below, of a site that there is",
     "/connect/": "below, and test_bindings.py",
+    "/consent/": "below, and test_consent.py",
     "/operator/": "below, as an operator",
     "/operator/owner/": "below, as an operator",
     "/operator/case/": "below, as an operator",
@@ -60,6 +62,7 @@ def test_empty_pages_of_an_owner_are_fit_for_everybody(owner):
         "which-agent": "/agents/agent/",
         "no-such-site": "/sites/site/?id=0190a0a0-0000-7000-8000-000000000000",
         "connect-gone": "/connect/?id=0190a0a0-0000-7000-8000-000000000000",
+        "consent-unusable": "/consent/?client_id=0190a0a0-0000-7000-8000-000000000000",
         "operators-only": "/operator/",
     }
     checks.look_at(owner, {f"{name}-empty": path for name, path in pages.items()})
@@ -75,6 +78,8 @@ def test_full_pages_of_an_owner_are_fit_for_everybody(owner, server):
         "site": f"/sites/site/?id={household.site_id}",
         "site-long": f"/sites/site/?id={household.long_site_id}",
         "connect": household.pending_binding_url,
+        "consent": household.pending_consent,
+        "consent-again": household.consent_again,
     }
     checks.look_at(owner, pages)
 
