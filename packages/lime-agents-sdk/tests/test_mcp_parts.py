@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import asynccontextmanager
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from lime_agents import (
     ApiError,
     AuthenticationError,
+    ClosedError,
     ConfigurationError,
     InvalidMcpTargetError,
     LimeError,
+    McpAuthenticationError,
     OAuthCapabilityError,
     ProtocolError,
     RateLimitError,
@@ -25,6 +28,7 @@ from lime_agents import (
 )
 from lime_agents._mcp import discovery, flows, generations, sessions
 from lime_agents._mcp.background import Background
+from lime_agents._mcp.bearer import Bearer
 from lime_agents._mcp.targets import McpTarget
 from lime_agents._mcp.tokens import McpTokens
 from lime_agents.testing import FakeLime
@@ -306,8 +310,6 @@ class Client:
 
 @pytest.mark.parametrize("name", ["streamable_http_client", "streamablehttp_client"])
 async def test_the_first_line_of_the_sdk_is_spoken_to_in_its_own_way(monkeypatch, name):
-    from contextlib import asynccontextmanager
-
     client = Client()
 
     @asynccontextmanager
@@ -381,3 +383,103 @@ def test_network_errors_are_told_from_others():
     answer = httpx.Response(502, request=httpx.Request("GET", "https://x"))
     error = httpx.HTTPStatusError("x", request=answer.request, response=answer)
     assert sessions._said(error) == "HTTP 502"
+
+
+# Connections, with a server that is a script.
+
+
+class ForgottenError(Exception):
+    error = SimpleNamespace(code=32600)
+
+
+class Script:
+    """What `open_session` does instead of connecting."""
+
+    def __init__(self, monkeypatch):
+        self.broken, self.stuck, self.opened = asyncio.Event(), asyncio.Event(), 0
+        self.obstinate = False
+        monkeypatch.setattr(generations, "open_session", self.open)
+
+    @asynccontextmanager
+    async def open(self, mcp, url, client, read_timeout):
+        self.opened += 1
+        loop = asyncio.get_running_loop()
+        yielding = loop.create_task(self._break(asyncio.current_task()))
+        try:
+            yield generations.Opened("session", None)
+        except asyncio.CancelledError:
+            if self.broken.is_set():
+                raise OSError from None
+            raise
+        finally:
+            yielding.cancel()
+            await client.aclose()
+            if self.obstinate:
+                await self.stuck.wait()
+
+    async def _break(self, owner):
+        await self.broken.wait()
+        owner.cancel()
+
+
+async def forever(opened):
+    await asyncio.Event().wait()
+
+
+async def works(opened):
+    return opened.session
+
+
+def many(lime, **options):
+    options = {"read_timeout": 5, "serialize": False} | options
+    return sessions.Sessions(book(lime, [0.0]), **options)
+
+
+async def test_a_call_ends_with_its_connection(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+    assert await pool.run(TARGET, works) == "session"
+    call = asyncio.create_task(pool.run(TARGET, forever))
+    await asyncio.sleep(0)
+    script.broken.set()
+    with pytest.raises(TransportError, match=r"mcp\.example\.com ended early \(OSError\)"):
+        await call
+    script.broken.clear()
+    assert await pool.run(TARGET, works) == "session"
+    assert script.opened == 2
+    await pool.aclose()
+    with pytest.raises(ClosedError):
+        await pool.run(TARGET, works)
+
+
+async def test_a_server_that_does_not_say_goodbye_is_left(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+    script.obstinate = True
+    monkeypatch.setattr(sessions, "GOODBYE", 0.01)
+    await pool.run(TARGET, works)
+    call = asyncio.create_task(pool.run(TARGET, forever))
+    await asyncio.sleep(0)
+    await pool.aclose()
+    with pytest.raises(TransportError, match=r"ended early\.$"):
+        await call
+
+
+async def test_a_session_that_is_forgotten_again_is_an_error(monkeypatch):
+    Script(monkeypatch)
+    pool = many(Lime())
+
+    async def forgotten(opened):
+        for connection in pool._connections.values():
+            connection._bearer.session_lost = True
+        raise ForgottenError
+
+    with pytest.raises(TransportError, match="forgets its sessions"):
+        await pool.run(TARGET, forgotten)
+    await pool.aclose()
+
+
+async def test_a_token_goes_to_no_other_origin():
+    bearer = Bearer(TARGET, book(Lime(), [0.0]))
+    request = SimpleNamespace(url="https://mcp.example.com.thief.example/v1/mcp", headers={})
+    with pytest.raises(McpAuthenticationError, match="redirect"):
+        await anext(bearer.flow(request))
+    assert (request.headers, bearer.failure is not None) == ({}, True)
