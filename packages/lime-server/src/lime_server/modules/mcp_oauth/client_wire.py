@@ -19,8 +19,8 @@ from lime_server.modules.mcp_oauth.model import ClientKind
 from lime_server.modules.mcp_oauth.redirects import RedirectKind
 from lime_server.modules.mcp_oauth.token_wire import FORM, JSON, MAX_PARAMETERS, kind_of
 
-MAX_VALUE = 8192
-"""Characters of a parameter in a consent's body: every one has a smaller limit of its own."""
+MAX_VALUE = 2048
+"""Characters of a parameter in a consent's body: none of those that can be valid is longer."""
 MAX_TEXT = 512
 """Characters of an id; none of ours comes near it."""
 _NO_STORE = {"Cache-Control": "no-store"}
