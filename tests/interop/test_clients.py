@@ -1,0 +1,124 @@
+"""Clients that were not made for LIME open MCP servers with its tokens."""
+
+import base64
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from playwright.sync_api import expect
+
+from lime_agents import LimeAgentSync
+from tests.interop.rig import CALLBACK, CLIENT_NAME
+
+
+def is_agent(facts, household, client_id=None):
+    """Whether the MCP server met the agent, through this client if one is named."""
+    who = facts["who"]
+    assert (who["agent_id"], who["scope"]) == (household.agent_id, "mcp")
+    assert client_id is None or who["client_id"] == client_id
+    return True
+
+
+def test_a_client_that_registers_itself_is_let_in_until_the_owner_takes_it_back(start, household):
+    program = start("registration")
+    # 1. The owner is asked once.
+    first = program.call(household.allow)
+    assert is_agent(first, household)
+    assert len(program.opened) == 1
+    assert is_agent(program.call(), household, first["who"]["client_id"])
+    # 2. It refreshes without asking, and the refresh token is another one.
+    program.age()
+    second = program.call()
+    assert is_agent(second, household, first["who"]["client_id"])
+    for kind in ("access_token", "refresh_token"):
+        assert first["tokens"][kind] != second["tokens"][kind]
+    # 3. What the owner takes back is not given again without the owner.
+    page = household.owner.page
+    page.goto("/grants/")
+    household.owner.press(f"Take back the access of {CLIENT_NAME} as Night reader")
+    household.owner.press("Take it back")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    program.age()
+    third = program.call(household.allow)
+    assert is_agent(third, household)
+    assert len(program.opened) == 2
+
+
+def test_a_client_that_is_its_own_document_is_let_in_until_it_hands_back_its_tokens(
+    start, household, publish, server
+):
+    url = publish(
+        {
+            "client_name": CLIENT_NAME,
+            # Any port of this machine will do (RFC 8252, section 7.3).
+            "redirect_uris": [CALLBACK, "http://localhost/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+        }
+    )
+    program = start("document", DOCUMENT_URL=url)
+    first = program.call(household.allow)
+    assert is_agent(first, household, url)
+    program.age()
+    second = program.call()
+    assert is_agent(second, household, url)
+    assert first["tokens"]["refresh_token"] != second["tokens"]["refresh_token"]
+    assert len(program.opened) == 1
+    # None of the SDKs revokes; what they found out says where that would be done.
+    metadata = httpx.get(
+        f"{server.api_base}/modules/oauth/.well-known/oauth-authorization-server", trust_env=False
+    ).json()
+    body = {"token": second["tokens"]["refresh_token"], "client_id": url}
+    done = httpx.post(metadata["revocation_endpoint"], data=body, trust_env=False)
+    assert done.status_code == 200
+    program.age()
+    assert is_agent(program.call(household.allow), household, url)
+    assert len(program.opened) == 2
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_a_client_with_a_secret_of_its_own_is_let_in(start, household, method):
+    program = start("registration", METHOD=method)
+    first = program.call(household.allow)
+    program.age()
+    assert is_agent(program.call(), household, first["who"]["client_id"])
+    assert len(program.opened) == 1
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_an_agent_is_a_client_with_its_token_for_a_secret(start, household, method):
+    program = start(
+        "secret",
+        METHOD=method,
+        CLIENT_ID=household.agent_id,
+        CLIENT_SECRET=household.agent_token,
+    )
+    assert is_agent(program.call(), household, household.agent_id)
+    program.age()
+    assert is_agent(program.call(), household, household.agent_id)
+
+
+def test_an_agent_is_a_client_with_a_key(start, household):
+    key = ec.generate_private_key(ec.SECP256R1())
+    numbers = key.public_key().public_numbers()
+    public = {"kty": "EC", "crv": "P-256", "x": octets(numbers.x), "y": octets(numbers.y)}
+    household.owner.call("PUT", f"/core/agents/{household.agent_id}/keys", keys=[public])
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    program = start("key", CLIENT_ID=household.agent_id, KEY=pem)
+    assert is_agent(program.call(), household, household.agent_id)
+    program.age()
+    assert is_agent(program.call(), household, household.agent_id)
+
+
+def octets(number):
+    """A coordinate of P-256 as JWK writes it (RFC 7518, section 6.2.1.2)."""
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).decode().rstrip("=")
+
+
+def test_our_own_client_opens_this_server_too(household, mcp_server, server):
+    with LimeAgentSync(
+        agent_token=household.agent_token, base_url=server.api_base, allow_private=True
+    ) as agent:
+        result = agent.call_tool(mcp_server, "whoami")
+    assert not result.is_error
+    assert is_agent({"who": result.structured_content}, household, household.agent_id)
