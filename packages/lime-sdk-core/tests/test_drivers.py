@@ -1,5 +1,6 @@
 import asyncio
 import json
+from base64 import b64decode
 from threading import get_ident
 
 import httpx
@@ -70,6 +71,23 @@ def test_a_public_request_carries_no_token(driver):
     )
     assert "x-agent-token" not in seen[0].headers
     assert "content-type" not in seen[0].headers
+
+
+def test_an_oauth_request_is_a_form_with_the_token_as_a_password(driver):
+    seen = []
+    request = Request("POST", "/token", form={"resource": "https://é/?a b"}, basic_user="a:1")
+    running = driver(lambda sent: seen.append(sent) or data(1))
+    running.run(ask(request))
+    [sent] = seen
+    assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert sent.content == b"resource=https%3A%2F%2F%C3%A9%2F%3Fa+b"
+    user, _, password = b64decode(sent.headers["authorization"].removeprefix("Basic ")).partition(
+        b":"
+    )
+    assert user == b"a%3A1"
+    assert password.startswith(b"at_")
+    assert "x-agent-token" not in sent.headers
+    assert password.decode() not in repr(request)
 
 
 def test_a_failed_request_is_sent_again_after_a_pause(driver):

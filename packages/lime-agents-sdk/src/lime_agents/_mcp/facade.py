@@ -88,7 +88,8 @@ class McpCalls:
         It is an `mcp.Client` with `mcp` 2 and an `mcp.ClientSession` with `mcp` 1, shared with all
         other calls to `target`. What it raises goes through as it is, and nothing is repeated.
         """
-        async with self._sessions().session(self._target(target)) as session:
+        parsed = self._target(target)
+        async with (await self._sessions()).session(parsed) as session:
             yield session
 
     async def list_tools(self, target: str) -> list[Tool]:
@@ -204,9 +205,11 @@ class McpCalls:
 
     async def _mcp_run(self, target: str, operation: Operation[T]) -> T:
         parsed = self._target(target)
-        return await self._sessions().run(parsed, operation)
+        return await (await self._sessions()).run(parsed, operation)
 
-    def _sessions(self) -> Sessions:
+    async def _sessions(self) -> Sessions:
+        # Importing it takes a second, which must not hold up the loop.
+        await asyncio.to_thread(generations.load)
         if self._mcp_closed:
             raise ClosedError("This client is closed.")
         # Connections belong to a loop: those of another one ended with it.
