@@ -8,7 +8,7 @@ export function ClientStanding({ client: { host } }: { client: Pick<Client, "hos
   ) : (
     <span className="inline-grid max-w-full">
       <Badge>
-        <span className="break-all whitespace-normal">described by {host}</span>
+        <span className="wrap-anywhere whitespace-normal">described by {host}</span>
       </Badge>
     </span>
   );

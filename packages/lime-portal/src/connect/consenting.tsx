@@ -101,8 +101,8 @@ function Question({
     <>
       <div className="grid gap-2">
         <p>
-          A program that calls itself <strong className="break-words">{client.name}</strong> asks to use{" "}
-          <strong className="break-all">{resource_host ?? "MCP servers"}</strong> as one of your agents.
+          A program that calls itself <strong className="wrap-anywhere"><bdi>{client.name}</bdi></strong> asks to use{" "}
+          <strong className="wrap-anywhere">{resource_host ?? "MCP servers"}</strong> as one of your agents.
         </p>
         <p>
           <ClientStanding client={client} />
@@ -142,7 +142,7 @@ function Question({
       {again ? (
         <div className="grid gap-2">
           <p>
-            Acts as <strong className="break-words">{agent.display_name}</strong>, as you allowed before.
+            Acts as <strong className="wrap-anywhere">{agent.display_name}</strong>, as you allowed before.
           </p>
           <div>
             <Button
@@ -200,7 +200,7 @@ function Question({
 }
 
 function Address({ children }: { children: ReactNode }) {
-  return <span className="break-all">{children}</span>;
+  return <span className="wrap-anywhere">{children}</span>;
 }
 
 function Unusable({ children }: { children: ReactNode }) {

@@ -25,6 +25,8 @@ const PAGES = [
   ["/kyc/", "Identity"],
   ["/audit/", "Audit log"],
 ] as const;
+/** Seldom visited, and not loaded ahead of time: every other page would weigh as much more. */
+const SELDOM: ReadonlySet<string> = new Set(["/grants/", "/kyc/", "/audit/"]);
 
 export function OwnerShell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false);
@@ -89,6 +91,7 @@ function Menu({ onGo }: { onGo: () => void }) {
             <li key={href}>
               <Link
                 href={href}
+                prefetch={SELDOM.has(href) ? false : null}
                 aria-current={here ? "page" : undefined}
                 className={classes(
                   "flex min-h-11 items-center rounded-lg px-3 text-ink no-underline hover:bg-raised hover:text-ink",

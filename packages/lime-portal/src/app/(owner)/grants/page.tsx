@@ -61,7 +61,7 @@ function Row({ grant, onEnd }: { grant: Grant; onEnd: () => Promise<void> }) {
       <div className="flex flex-wrap items-start justify-between gap-4">
         <div className="grid min-w-0 flex-1 basis-64 gap-2">
           <h2 className="font-medium break-words">
-            {client.name} as {agent}
+            <bdi>{client.name}</bdi> as <bdi>{agent}</bdi>
           </h2>
           <p>
             <ClientStanding client={client} />
@@ -82,9 +82,9 @@ function Row({ grant, onEnd }: { grant: Grant; onEnd: () => Promise<void> }) {
       </div>
       <Facts
         facts={[
-          ["Server", <span key="server" className="break-all">{resource ?? "any that it chooses"}</span>],
-          ["Scopes", <span key="scopes" className="break-all">{scopes.join(" ")}</span>],
-          ["Answers go to", <span key="back" className="break-all">{redirect_host}</span>],
+          ["Server", <span key="server" className="wrap-anywhere">{resource ?? "any that it chooses"}</span>],
+          ["Scopes", <span key="scopes" className="wrap-anywhere">{scopes.join(" ")}</span>],
+          ["Answers go to", <span key="back" className="wrap-anywhere">{redirect_host}</span>],
           ["Allowed", <Time key="allowed" at={created_at} />],
           ["Last used", <Time key="used" at={last_used_at} />],
         ]}
