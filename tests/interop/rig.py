@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Self
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 from playwright.sync_api import expect
@@ -41,6 +41,10 @@ class Generation:
     """The command that runs its client program."""
     server: list[str]
     """The command that runs an MCP server."""
+    ours: list[str]
+    """The command that runs our own client beside its client library."""
+    secret_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
+    """How its client can send a secret for a token of its own."""
 
 
 def generations() -> dict[str, Generation]:
@@ -51,11 +55,24 @@ def generations() -> dict[str, Generation]:
         return [interpreter, str(HERE / folder / f"{name}.py")]
 
     example = python("servers", "mcp_2", sys.executable)
+    ours = python("clients", "ours")
     return {
-        "mcp-2": Generation(python("clients", "mcp_2"), example),
-        "mcp-1": Generation(python("clients", "mcp_1"), python("servers", "mcp_1")),
-        "fastmcp": Generation(python("clients", "fastmcp_4"), python("servers", "fastmcp_4")),
-        "typescript": Generation([program, str(HERE / "typescript" / "client.mjs")], example),
+        "mcp-2": Generation(python("clients", "mcp_2", sys.executable), example, ours),
+        "mcp-1": Generation(
+            python("clients", "mcp_1"),
+            python("servers", "mcp_1"),
+            ours,
+            # It leaves out the client_id of the other, which RFC 6749, section 2.3.1, requires.
+            secret_methods=("client_secret_basic",),
+        ),
+        "fastmcp": Generation(python("clients", "fastmcp_4"), python("servers", "fastmcp_4"), ours),
+        "typescript": Generation(
+            [program, str(HERE / "typescript" / "client.mjs")],
+            example,
+            python("clients", "ours", sys.executable),
+            # Its provider offers no other.
+            secret_methods=("client_secret_basic",),
+        ),
     }
 
 
@@ -151,7 +168,12 @@ class Household:
         page = self.owner.page
         back = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         self.owner.watch.allow(back)
-        if not listens:
+        if listens:
+            # Browsers ask on their own for what no client's page has.
+            icon = urljoin(back, "/favicon.ico")
+            self.owner.watch.allow(icon)
+            page.route(icon, lambda route: route.fulfill(status=204))
+        else:
             answer = {"body": "You may close this page.", "content_type": "text/plain"}
             page.route(f"{back}?*", lambda route: route.fulfill(**answer))
         page.goto(url)
@@ -167,38 +189,47 @@ class Household:
         return page.url
 
 
-@contextlib.contextmanager
-def documents() -> Iterator[Callable[[dict[str, Any]], str]]:
-    """A web server for client id documents; what it yields publishes one and says where."""
-    published: dict[str, bytes] = {}
+class Documents:
+    """JSON documents on a web server of loopback. A context manager."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = published.get(self.path)
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
+    def __init__(self) -> None:
+        published: dict[str, bytes] = {}
 
-        def log_message(self, *words: object) -> None:
-            """Say nothing."""
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = published.get(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body or b"")))
+                self.end_headers()
+                self.wfile.write(body or b"")
 
-    def publish(document: dict[str, Any]) -> str:
-        path = f"/clients/{len(published)}.json"
-        url = f"http://127.0.0.1:{server.server_port}{path}"
-        published[path] = json.dumps({"client_id": url, **document}).encode()
-        return url
+            def log_message(self, *words: object) -> None:
+                """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield publish
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        self._published = published
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = Thread(target=self._server.serve_forever)
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+
+    def publish(self, path: str, document: dict[str, Any]) -> None:
+        """Serve a document."""
+        self._published[path] = json.dumps(document).encode()
+
+    def publish_client(self, **metadata: Any) -> str:
+        """Serve the document of a client; its URL, which is the client's id."""
+        path = f"/clients/{len(self._published)}.json"
+        self.publish(path, {"client_id": self.origin + path, **metadata})
+        return self.origin + path
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 def make_household(owner: Person) -> Household:
