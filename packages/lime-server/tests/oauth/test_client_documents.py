@@ -88,6 +88,7 @@ async def test_a_document_describes_a_client(clients):
         document(redirect_uris=["http://app.example/"]),
         document(grant_types=["client_credentials"]),
         document(client_name="two\nlines"),
+        document(client_name=None),
         document(**KEYED),
         document(**KEYED, jwks={"keys": []}),
         document(**KEYED, jwks_uri="https://other.example/jwks.json"),

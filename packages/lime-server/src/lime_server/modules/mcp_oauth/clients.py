@@ -224,7 +224,10 @@ def _document(url: str, fetched: Fetched) -> dict[str, Any]:
     # 2. Of this very URL, compared as text (draft, section 4).
     if document.get("client_id") != url:
         raise InvalidClientMetadata("client_id in it is not its own URL.")
-    # 3. Public: no secret can be in it (draft, section 4.1).
+    # 3. With a name for the consent page (MCP, client registration, "implementation requirements").
+    if document.get("client_name") is None:
+        raise InvalidClientMetadata("client_name is missing in it.")
+    # 4. Public: no secret can be in it (draft, section 4.1).
     if _UNWANTED & document.keys():
         raise InvalidClientMetadata("A document that everybody can read holds no client_secret.")
     if document.get("token_endpoint_auth_method") not in _METHODS:
