@@ -509,7 +509,75 @@ _BINDING = {
     "sdks:binding": Promise("protocol 9", "Both clients of the sites SDK make and end a binding."),
 }
 
+_MCP = {
+    "mcp:metadata:places": Promise(
+        "protocol 8", "The metadata is the same document, to the byte, at four places."
+    ),
+    "mcp:metadata:issuer": Promise(
+        "protocol 8", "The issuer is made from the public URL, whatever a request says."
+    ),
+    "mcp:metadata:content": Promise(
+        "protocol 8",
+        "The metadata names every endpoint, method and grant, S256, iss and documents; jwks_uri is same-origin.",
+    ),
+    "mcp:short-form": Promise(
+        "protocol 8",
+        "The short form answers with exactly access_token, token_type Bearer and expires_in, and no-store.",
+    ),
+    "mcp:claims": Promise(
+        "protocol 6, table", "An access token has the claims of the table, and nothing unlisted."
+    ),
+    "mcp:short-form:domain": Promise(
+        "protocol 8", "domain is a DNS host name; everything else is 400 invalid_request."
+    ),
+    "mcp:short-form:refusals": Promise(
+        "protocol 8",
+        "400 invalid_request, 401 invalid_client; 403 access_denied without oauth:mcp, or switched off.",
+    ),
+    "mcp:client-credentials": Promise(
+        "protocol 8",
+        "An agent is a confidential client with its id and token; resource becomes the second audience.",
+    ),
+    "mcp:code": Promise(
+        "protocol 8",
+        "From authorize by consent and code to a token, and to the next one: each bound to what was asked.",
+    ),
+    "mcp:refusal": Promise("protocol 8", "A client hears access_denied, with state and iss."),
+    "mcp:authorize:errors": Promise(
+        "protocol 8",
+        "Without a known client and its redirect a page is shown; else the client is told, with iss.",
+    ),
+    "mcp:registration": Promise(
+        "protocol 8",
+        "Registration answers 201 with what was accepted, and a secret where one is used.",
+    ),
+    "mcp:revocation": Promise(
+        "protocol 8", "A client gives back what it has, any number of times, and nobody else does."
+    ),
+    "mcp:introspection": Promise(
+        "protocol 8", "Whom a token concerns learns of it; everybody else that it is inactive."
+    ),
+    "mcp:grants": Promise(
+        "protocol 8", "An owner lists consents and takes one back, with its refresh tokens."
+    ),
+    "mcp:errors": Promise(
+        "protocol 8", "Refusals are {error, error_description}, whatever was sent, and no-store."
+    ),
+    "mcp:cors": Promise(
+        "protocol 8", "CORS is open, without credentials, on token, register and revoke alone."
+    ),
+    "mcp:keys": Promise(
+        "protocol 8",
+        "An agent has at most 8 public keys, each with a kid; a private one is refused.",
+    ),
+}
+
 _TIMES = {
+    "times:mcp-token": Promise("protocol 10", "An access token for MCP servers lives for 300 s."),
+    "times:mcp": Promise(
+        "protocol 10",
+        "Code 60 s, refresh token unused 30 days and in all 90, grace 10 s, assertion 300 s, leeway 30 s.",
+    ),
     "times:binding": Promise(
         "protocol 10", "A binding request lives for 600 s, its code and its passport for 60 s."
     ),
@@ -558,6 +626,7 @@ PROMISES: dict[str, Promise] = {
     **_PASSPORTS,
     **_PEOPLE,
     **_BINDING,
+    **_MCP,
     **_TIMES,
     **_BOTH_SIDES,
 }

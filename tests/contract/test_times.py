@@ -1,18 +1,20 @@
 """Protocol section 10: times that must agree, on the wire where they show, and in both programs where they do not."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import lime_sites._jwks
 import lime_sites._listen
+from lime_server.infrastructure.oauth_crypto import LEEWAY, MAX_LIFETIME
 from lime_server.modules.binding.passports import LIFETIME
+from lime_server.modules.mcp_oauth.consent import CODE_LIFETIME
 from lime_server.settings import Settings
 from tests.contract.promises import promise
 from tests.support.tokens import parts
 from tests.support.wire import Agent, Site, Wire, data
 
-_UNITS = {"s": 1, "h": 3600}
+_UNITS = {"s": 1, "h": 3600, "days": 86400}
 
 
 def _row(name: str) -> list[int]:
@@ -21,7 +23,7 @@ def _row(name: str) -> list[int]:
         (Path(__file__).parents[2] / "docs" / "protocol.md").read_text().partition("\n## 10. ")[2]
     )
     (row,) = re.findall(rf"^\| {re.escape(name)} \|(.*)\|$", text, re.MULTILINE)
-    return [int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+) ([sh])\b", row)]
+    return [int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+) (s|h|days)\b", row)]
 
 
 def _default(name: str) -> float:
@@ -52,6 +54,23 @@ def test_bindings_live_as_long_as_the_table_says() -> None:
     request, code = _row("binding request life / binding code life")
     assert (request, code) == (_default("binding_lifetime"), _default("binding_code_lifetime"))
     assert _row("site passport / binding passport / MCP token life")[1] == LIFETIME
+
+
+@promise("times:mcp")
+def test_what_oauth_hands_out_lives_as_long_as_the_table_says() -> None:
+    code, unused, consent = _row(
+        "OAuth code life / refresh token unused / refresh tokens of one consent"
+    )
+    assert timedelta(seconds=code) == CODE_LIFETIME
+    assert (unused, consent) == (
+        _default("mcp_refresh_idle"),
+        _default("mcp_refresh_lifetime"),
+    )
+    grace, assertion, leeway = _row(
+        "a replaced refresh token still works / client assertion life / its clock's leeway"
+    )
+    assert grace == _default("mcp_refresh_grace")
+    assert (timedelta(seconds=assertion), timedelta(seconds=leeway)) == (MAX_LIFETIME, LEEWAY)
 
 
 @promise("times:jwks")
