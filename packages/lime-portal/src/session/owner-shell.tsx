@@ -88,6 +88,8 @@ function Menu({ onGo }: { onGo: () => void }) {
             <li key={href}>
               <Link
                 href={href}
+                // Else every first visit would load the scripts of all of them.
+                prefetch={false}
                 aria-current={here ? "page" : undefined}
                 className={classes(
                   "flex min-h-11 items-center rounded-lg px-3 text-ink no-underline hover:bg-raised hover:text-ink",
