@@ -48,6 +48,7 @@ export function OwnerShell({ children }: { children: ReactNode }) {
       <SignedIn
         frame={(content) => (
           <main id="content" tabIndex={-1} className="min-w-0 pb-16 md:col-start-2">
+            <title>LIME</title>
             {content}
           </main>
         )}
