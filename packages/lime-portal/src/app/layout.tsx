@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import "./globals.css";
 
 export const metadata: Metadata = {
-  title: "LIME",
+  // No title: each page renders its own, and a browser takes the first that it finds.
   description: "Passports for AI agents: look after your agents and sites.",
   referrer: "no-referrer",
   robots: { index: false },

@@ -25,8 +25,6 @@ const PAGES = [
   ["/kyc/", "Identity"],
   ["/audit/", "Audit log"],
 ] as const;
-/** Seldom visited, and not loaded ahead of time: every other page would weigh as much more. */
-const SELDOM: ReadonlySet<string> = new Set(["/grants/", "/kyc/", "/audit/"]);
 
 export function OwnerShell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false);
@@ -51,6 +49,7 @@ export function OwnerShell({ children }: { children: ReactNode }) {
       <SignedIn
         frame={(content) => (
           <main id="content" tabIndex={-1} className="min-w-0 pb-16 md:col-start-2">
+            <title>LIME</title>
             {content}
           </main>
         )}
@@ -91,7 +90,8 @@ function Menu({ onGo }: { onGo: () => void }) {
             <li key={href}>
               <Link
                 href={href}
-                prefetch={SELDOM.has(href) ? false : null}
+                // Else every first visit would load the scripts of all of them.
+                prefetch={false}
                 aria-current={here ? "page" : undefined}
                 className={classes(
                   "flex min-h-11 items-center rounded-lg px-3 text-ink no-underline hover:bg-raised hover:text-ink",

@@ -44,7 +44,7 @@ export function DeliveryMonitor({
       <ul className="divide-y divide-line">
         {list.map((event) => (
           <li key={event.event_id} className="flex flex-wrap items-center justify-between gap-3 py-2">
-            <div className="min-w-0">{render(event)}</div>
+            <div className="min-w-0 wrap-anywhere">{render(event)}</div>
             <Button
               kind="plain"
               label={`Send again ${event.event_id}`}
@@ -72,7 +72,7 @@ export function DeliveryMonitor({
           ) : (
             <ul>
               {streams.map((stream, index) => (
-                <li key={`${stream.consumer ?? ""} ${stream.since} ${index}`} className="py-1 break-words">
+                <li key={`${stream.consumer ?? ""} ${stream.since} ${index}`} className="py-1 wrap-anywhere">
                   {stream.consumer ?? "A stream that sees every event"}
                   <span className="text-muted">, open for {age(stream.since, now)}</span>
                 </li>

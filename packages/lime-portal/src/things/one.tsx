@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 
 import { useQuery } from "@/lib/use-query";
 import { ButtonLink } from "@/ui/button";
-import { Loading } from "@/ui/loading";
+import { LoadingPage } from "@/ui/loading";
 import { Notice } from "@/ui/notice";
 import { Page } from "@/ui/page";
 import type { Kind } from "./kinds";
@@ -18,7 +18,7 @@ export function isOnItsWay(data: unknown, error: unknown): boolean {
 export function One({ kind, children }: { kind: Kind; children: (id: string) => ReactNode }) {
   const id = useQuery("id");
   if (id === undefined) {
-    return <Loading what={`the ${kind.noun}`} />;
+    return <LoadingPage what={`the ${kind.noun}`} />;
   }
   if (id === null || id === "") {
     return (

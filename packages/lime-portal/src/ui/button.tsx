@@ -57,7 +57,7 @@ export function Button({
 /** A link that looks like a button: it goes somewhere. */
 export function ButtonLink({ href, children, kind = "primary" }: { href: string; children: ReactNode; kind?: Kind }) {
   return (
-    <Link href={href} className={classes(SHAPE, LOOKS[kind])}>
+    <Link href={href} prefetch={false} className={classes(SHAPE, LOOKS[kind])}>
       {children}
     </Link>
   );

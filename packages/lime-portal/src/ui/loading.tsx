@@ -1,3 +1,13 @@
+/** A page is on its way, and until it is here nobody knows what it is called. */
+export function LoadingPage({ what }: { what: string }) {
+  return (
+    <>
+      <title>LIME</title>
+      <Loading what={what} />
+    </>
+  );
+}
+
 /** Something is on its way. It takes the room of a page, so that nothing jumps when it arrives. */
 export function Loading({ what }: { what: string }) {
   return (

@@ -212,6 +212,13 @@ def test_a_key_is_retired_gently_unless_it_is_compromised(lime_server_command):
     assert unknown.exit_code == 1
 
 
+@pytest.mark.parametrize("kid", ["-nonsense", "--nonsense", "-"])
+def test_an_id_may_begin_with_a_hyphen(lime_server_command, kid):
+    unknown = lime_server_command("keys", "retire", kid, "--compromised")
+    assert unknown.exit_code == 1
+    assert unknown.stderr.startswith("lime-server: ")
+
+
 def findings(*levels):
     async def check(settings, clock):
         return [fitness.Finding(level, "subject", f"it is {level}") for level in levels]

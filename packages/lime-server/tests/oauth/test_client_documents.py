@@ -12,6 +12,7 @@ from jwt.algorithms import ECAlgorithm
 
 from lime_server.composition.oauth_clients import client_finder, open_documents
 from lime_server.core.errors import RateLimited
+from lime_server.core.origin import Origin, coming_from
 from lime_server.infrastructure.client_documents import ClientDocuments
 from lime_server.infrastructure.fetcher import Fetcher
 from lime_server.infrastructure.oauth_crypto import PyJwtKeys
@@ -220,19 +221,49 @@ async def test_one_host_is_not_asked_too_often(clients):
     with pytest.raises(RateLimited):
         await clients.find("https://app.example/22.json")
     assert len(clients.documents.asked) == 20
-    # Others are.
-    assert await clients.find("https://other.example/x") is None
+    # Others are, for others.
+    with coming_from(Origin("request", "198.51.100.7", None)):
+        with pytest.raises(RateLimited):
+            await clients.look("https://app.example/23.json")
+        assert await clients.find("https://other.example/x") is None
     assert len(clients.documents.asked) == 21
 
 
-async def test_a_host_that_is_asked_too_often_keeps_its_clients(clients):
+async def test_one_network_does_not_make_us_fetch_from_any_number_of_hosts(clients):
+    for number in range(20):
+        with coming_from(Origin("request", f"2001:db8::{number:x}", None)):
+            assert await clients.find(f"https://{number}.example/c") is None
+    with (
+        coming_from(Origin("request", "2001:db8::ffff", None)),
+        pytest.raises(RateLimited),
+    ):
+        await clients.look("https://20.example/c")
+    assert len(clients.documents.asked) == 20
+
+
+async def test_strangers_cannot_use_up_what_a_known_client_needs(clients):
     await clients.look(URL)
     clients.clock.advance(301)
     for number in range(19):
         await clients.find(f"https://app.example/{number}.json")
+    with pytest.raises(RateLimited):
+        await clients.find("https://app.example/19.json")
+    # What it says now counts: nobody can keep us from hearing that it changed, either.
+    clients.documents.at[URL] = fetched(document(client_name="Other"))
+    assert (await clients.look(URL)).name == "Other"
+
+
+async def test_a_known_client_that_is_asked_too_often_keeps_its_tokens(clients):
+    await clients.look(URL)
+    clients.clock.advance(301)
+    del clients.documents.at[URL]
+    for _ in range(20):
+        with pytest.raises(InvalidClient, match="cannot be had"):
+            await clients.look(URL)
     assert (await clients.find(URL)).name == "App"
     with pytest.raises(RateLimited):
         await clients.look(URL)
+    assert len(clients.documents.asked) == 21
 
 
 async def test_a_bounded_number_of_documents_is_remembered(clients, monkeypatch):

@@ -129,11 +129,18 @@ async def test_an_assertion_opens_the_door_once(world, api):
         {"exp": True},
         {"exp": "soon"},
         {"exp": 1e300},
+        {"exp": 10**400},
+        {"exp": 253402300799},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
         {"exp": 1},
         {"jti": None},
         {"jti": ""},
         {"jti": 7},
         {"jti": "x" * 257},
+        {"jti": "\ud800"},
+        {"sub": "\udfff"},
+        {"iss": "\ud800"},
         {"iat": 4e9},
         {"nbf": 4e9},
         {"nbf": "x"},
@@ -358,3 +365,25 @@ async def test_only_our_own_tokens_are_read(small_world, help_):
     now = small_world.clock.now()
     for text in ("", "x", "a.b.c", "e30.e30.e30", "e30.W10.e30"):
         assert reader.read(text, now) is None
+    for domain in (7, ["mcp.shop.com"], "\ud800", ""):
+        payload = base64.urlsafe_b64encode(json.dumps({"domain": domain}).encode()).decode()
+        assert reader.read(f"e30.{payload.rstrip('=')}.e30", now) is None
+
+
+async def test_a_client_that_is_no_text_is_nobody(small_api):
+    """Half a surrogate pair cannot be hashed, or looked up; nothing of it is proven yet."""
+    payload = base64.urlsafe_b64encode(b'{"sub":"\\ud800"}').rstrip(b"=").decode()
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": f"eyJhbGciOiJFUzI1NiJ9.{payload}.AA",
+    }
+    refused(await small_api.token(form), 401, "invalid_client")
+
+
+def test_a_key_deeper_than_the_stack_is_no_key():
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(InvalidInput):
+        PyJwtKeys().clean(PUBLIC["ES256"] | {"x5c": deep})

@@ -151,7 +151,7 @@ async def test_metadata_that_does_not_fit_is_refused(register, metadata):
 
 async def test_what_we_do_not_have_is_taken_out(register):
     asked = {
-        "grant_types": ["authorization_code", "implicit", "client_credentials"],
+        "grant_types": ["authorization_code", "implicit", "client_credentials", ["x"]],
         "response_types": ["code", "token"],
         "scope": "everything offline_access",
     }

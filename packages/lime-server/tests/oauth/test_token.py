@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from lime_server.modules.mcp_oauth.errors import InvalidRequest
 from lime_server.modules.mcp_oauth.model import AuthMethod, GrantType
+from lime_server.modules.mcp_oauth.token_wire import domain_of
 
 AGENT_FORM = {"grant_type": "client_credentials"}
 
@@ -380,3 +382,14 @@ async def test_a_replay_of_a_grant_whose_record_is_gone_is_refused_all_the_same(
     world.clock.advance(30)
     refused(await api.token(form), 400, "invalid_grant")
     assert await world.actions(world.ada) == []
+
+
+async def test_a_body_deeper_than_the_stack_is_no_json():
+    """The edge refuses most of them; here the stack is deeper by what is in between."""
+
+    class Deep:
+        async def body(self):
+            return b'{"domain":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+    with pytest.raises(InvalidRequest, match="not JSON"):
+        await domain_of(Deep())

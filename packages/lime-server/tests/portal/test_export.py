@@ -41,6 +41,7 @@ def test_paths_are_those_of_urls_and_pages_end_with_a_slash(export):
         "/agents/index.txt",
         "/agents/one/",
         "/connect/",
+        "/favicon.ico",
         "/icon.svg",
         "/odd.bin",
         "/_next/static/chunks/0a[id].js",
@@ -48,6 +49,14 @@ def test_paths_are_those_of_urls_and_pages_end_with_a_slash(export):
         "/_next/static/lime-portal/_buildManifest.js",
     }
     assert b"lost" in export.not_found.body
+
+
+def test_the_icon_is_also_where_browsers_look_for_one_by_themselves(export, tmp_path):
+    icon, default = export.files["/icon.svg"], export.files["/favicon.ico"]
+    assert (default.body, default.content_type) == (icon.body, "image/svg+xml")
+    for name in ("index.html", "404.html"):
+        (tmp_path / name).write_text("")
+    assert "/favicon.ico" not in read_export(tmp_path).files
 
 
 def test_content_types_are_known_or_say_nothing(export):

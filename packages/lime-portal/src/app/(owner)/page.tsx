@@ -66,7 +66,7 @@ function Content() {
         <Newest
           title="Agents"
           list={agents.data}
-          all={<Link href="/agents/">All agents</Link>}
+          all={<Link href="/agents/" prefetch={false}>All agents</Link>}
           none="Programs of yours with an identity. None yet."
           linkOf={({ agent_id }) => `/agents/agent/?id=${agent_id}`}
           standing={({ active, suspended }) =>
@@ -76,13 +76,13 @@ function Content() {
         <Newest
           title="Sites"
           list={sites.data}
-          all={<Link href="/sites/">All sites</Link>}
+          all={<Link href="/sites/" prefetch={false}>All sites</Link>}
           none="Backends of yours that let agents in. None yet."
           linkOf={({ site_id }) => `/sites/site/?id=${site_id}`}
           standing={({ active }) => (active ? null : <Badge>switched off</Badge>)}
         />
       </div>
-      <Section title="Recently" action={<Link href="/audit/">The whole audit log</Link>}>
+      <Section title="Recently" action={<Link href="/audit/" prefetch={false}>The whole audit log</Link>}>
         <ul className="divide-y divide-line">
           {log.data.items.map((entry) => (
             <li key={entry.entry_id} className="py-3 first:pt-0 last:pb-0">
@@ -140,7 +140,7 @@ function Newest<T extends Agent | Site>({
         <ul className="grid gap-2">
           {list.items.slice(0, NEWEST).map((thing) => (
             <li key={linkOf(thing)} className="flex flex-wrap items-center gap-2">
-              <Link href={linkOf(thing)} className="min-w-0 py-1 break-words">
+              <Link href={linkOf(thing)} prefetch={false} className="min-w-0 py-1 break-words">
                 {thing.display_name}
               </Link>
               {standing(thing)}

@@ -40,7 +40,8 @@ def rotate(as_json: AsJson = False) -> None:
             typer.echo(_sentence(done))
 
 
-@keys.command()
+# One id in 64 begins with a hyphen (base64url), and must not be taken for an option.
+@keys.command(context_settings={"ignore_unknown_options": True})
 def retire(
     kid: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
     compromised: Annotated[

@@ -37,7 +37,7 @@ class Puzzle:
 
 
 class Captcha(Protocol):
-    """Tells people from robots, or makes robots pay."""
+    """Makes a registration cost something, or asks a third party about it."""
 
     @property
     def kind(self) -> Kind:

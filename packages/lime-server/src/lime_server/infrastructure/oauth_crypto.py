@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import json
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,8 +75,8 @@ class PyJwtAssertions:
 
     def unverified_subject(self, unverified_assertion: str) -> str:
         """Whose it says it is; proves nothing."""
-        subject = _read(unverified_assertion)[1].get("sub")
-        if not isinstance(subject, str) or not subject:
+        subject = _text(_read(unverified_assertion)[1], "sub")
+        if subject is None:
             raise AssertionRefused("no sub")
         return subject
 
@@ -108,8 +107,8 @@ class PyJwtAssertions:
         # 5. Now, and not for long (items 4 to 6).
         expires_at = _check_times(claims, now)
         # 6. To be used once (item 7).
-        jti = claims.get("jti")
-        if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        jti = _text(claims, "jti")
+        if jti is None or len(jti) > MAX_JTI:
             raise AssertionRefused("no jti")
         return Assertion(jti, expires_at + LEEWAY)
 
@@ -127,8 +126,10 @@ class RingAccessTokens:
         try:
             # The domain is what a resource server knows of itself. We want to know of them all, so
             # the token may choose; it must still have one.
-            domain = _payload(unverified_token).get("domain")
-            expect = lime_jwt.Expectation.access_token(domain=str(domain or ""), leeway=0)
+            domain = _text(_payload(unverified_token), "domain")
+            if domain is None:
+                return None
+            expect = lime_jwt.Expectation.access_token(domain=domain, leeway=0)
             keys = lime_jwt.JwkSet.parse(self._ring.jwks.body, issuer=self._issuer)
             return lime_jwt.verify(
                 unverified_token, keys=keys, expect=expect, now=int(now.timestamp())
@@ -143,7 +144,7 @@ def _read(unverified: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise AssertionRefused("too long")
     try:
         header = jwt.get_unverified_header(unverified)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, RecursionError) as error:
         raise AssertionRefused(f"not a JWS: {type(error).__name__}") from None
     if "crit" in header:
         raise AssertionRefused("a critical extension")
@@ -162,6 +163,14 @@ def _payload(unverified: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise AssertionRefused("not an object")
     return payload
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    """A claim that is text, and not empty. Half a surrogate pair is none: nothing can hash it."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        return None
+    return None if any("\ud800" <= one <= "\udfff" for one in value) else value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,7 +209,7 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> datetime:
     expires_at = _moment(claims, "exp")
     if expires_at is None:
         raise AssertionRefused("no exp")
-    if now >= expires_at + LEEWAY:
+    if now - LEEWAY >= expires_at:
         raise AssertionRefused("expired")
     if expires_at > now + MAX_LIFETIME + LEEWAY:
         raise AssertionRefused("valid for longer than five minutes")
@@ -215,7 +224,7 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise AssertionRefused(f"{name} is not a time")
     try:
         return datetime.fromtimestamp(value, UTC)
@@ -225,15 +234,15 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime | None:
 
 def _fit(jwk: Mapping[str, object]) -> _Fit:
     """`jwk` as a key that may verify assertions. Raises InvalidInput."""
-    text = json.dumps(dict(jwk))
     try:
+        text = json.dumps(dict(jwk))
         if jwk.get("kty") == "RSA":
             return _rsa(RSAAlgorithm.from_jwk(text))
         if jwk.get("kty") == "EC":
             return _ec(ECAlgorithm.from_jwk(text))
         if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "Ed25519"):
             return _okp(OKPAlgorithm.from_jwk(text))
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _unfit("it cannot be read") from None
     raise _unfit("its kty is none of RSA, EC and OKP with Ed25519")
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PACKAGED = Path(__file__).parents[2] / "portal"
@@ -36,6 +36,9 @@ _UNKNOWN = "application/octet-stream"
 # Not all of `/_next/static`: manifests lie in a folder that is called the same in every build.
 _HASHED_NAMES = ("/_next/static/chunks/", "/_next/static/media/")
 _NOT_FOUND = "/404.html"
+_ICON = "/icon.svg"
+# What browsers ask for beside a document that names no icon, such as a picture in a tab of its own.
+_ICON_BY_DEFAULT = "/favicon.ico"
 # The exporter's other copies of that page, at addresses that would answer 200.
 _COPIES = frozenset({"/404/", "/_not-found/"})
 
@@ -107,6 +110,8 @@ def read_export(folder: Path) -> Export:
     not_found = read.pop(_NOT_FOUND, None)
     if not_found is None or "/" not in read:
         raise ValueError("the folder of the portal holds no export of it")
+    if _ICON in read:
+        read[_ICON_BY_DEFAULT] = replace(read[_ICON], path=_ICON_BY_DEFAULT)
     return Export({path: file for path, file in read.items() if path not in _COPIES}, not_found)
 
 

@@ -163,7 +163,7 @@ def _texts(document: Mapping[str, Any], name: str, *, default: Sequence[str]) ->
         return default
     if not isinstance(found, list) or len(found) > MAX_VALUES:
         raise InvalidClientMetadata(f"{name} is a list of at most {MAX_VALUES} texts.")
-    return [str(one) for one in found]
+    return [one for one in found if isinstance(one, str)]
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

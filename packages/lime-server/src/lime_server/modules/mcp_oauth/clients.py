@@ -1,6 +1,7 @@
 """Finds a client by what it calls itself: an id that we gave out, or the URL of its document."""
 
 import asyncio
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from lime_server.core.errors import RateLimited
 from lime_server.core.ids import parse_id
 from lime_server.core.ports import Limit, RateLimiter
 from lime_server.core.urls import is_web_url
+from lime_server.modules.mcp_oauth.askers import asking_network
 from lime_server.modules.mcp_oauth.client_authentication import MAX_CLIENT_ID
 from lime_server.modules.mcp_oauth.client_metadata import json_object, read_jwks, read_metadata
 from lime_server.modules.mcp_oauth.errors import (
@@ -43,7 +45,13 @@ FRESH_BY_DEFAULT = timedelta(minutes=5)
 STALE_FOR = timedelta(hours=24)
 """How long tokens are still refreshed while a client's server is away (protocol section 6)."""
 PER_HOST = Limit(rate=0.5, burst=20)
-"""Documents fetched from one host: strangers choose the URLs, and it did not ask for visitors."""
+"""Documents fetched from one host: strangers choose the URLs, and it did not ask for visitors.
+
+One that is known counts by itself, so that nobody can use up what a real client needs.
+"""
+PER_ASKER = Limit(rate=0.25, burst=20)
+"""Documents that one network makes us fetch, from hosts of which it may have any number. Below
+PER_HOST, so that it leaves something of a host to others."""
 _MEDIA_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json")
 _MAX_AGE = re.compile(r"max-age=\"?([0-9]{1,9})\"?")
 _UNWANTED = frozenset({"client_secret", "client_secret_expires_at"})
@@ -128,7 +136,7 @@ class Clients:
         # 2. Ask; once, however many wait for it. Whoever gives up does not stop the others.
         reading = self._reading.get(url)
         if reading is None:
-            reading = asyncio.ensure_future(self._read(url, now))
+            reading = asyncio.ensure_future(self._read(url, now, known=known is not None))
             self._reading[url] = reading
             reading.add_done_callback(partial(self._was_read, url))
         try:
@@ -149,10 +157,11 @@ class Clients:
             # Looked at, so that nobody complains when all who waited have left.
             reading.exception()
 
-    async def _read(self, url: str, now: datetime) -> Client:
+    async def _read(self, url: str, now: datetime, *, known: bool) -> Client:
         """The client that the document at `url` describes, from now on known."""
         # 1. Fetch it, and the keys, if they are elsewhere on the same server.
-        fetched = await self._fetch(url)
+        await self._count(url, known=known)
+        fetched = await self._documents.fetch(url)
         try:
             document = _document(url, fetched)
             metadata = read_metadata(
@@ -163,7 +172,7 @@ class Clients:
             )
             jwks = metadata.jwks
             if metadata.jwks_uri is not None:
-                jwks = await self._read_keys(url, metadata.jwks_uri)
+                jwks = await self._read_keys(url, metadata.jwks_uri, known=known)
         except (InvalidClientMetadata, InvalidRedirectUri) as error:
             # 2. It is there and says something else now: what it said before no longer counts.
             self._known.pop(url, None)
@@ -186,18 +195,26 @@ class Clients:
             self._known.popitem(last=False)
         return client
 
-    async def _read_keys(self, url: str, jwks_uri: str) -> tuple[Mapping[str, object], ...]:
+    async def _read_keys(
+        self, url: str, jwks_uri: str, *, known: bool
+    ) -> tuple[Mapping[str, object], ...]:
         # Of the same origin, so that a document cannot send us to somebody else's server.
         if not is_document_url(jwks_uri, loopback_too=self._rules.loopback_documents) or (
             _origin(jwks_uri) != _origin(url)
         ):
             raise InvalidClientMetadata("jwks_uri is a URL of the document's own origin.")
-        fetched = await self._fetch(jwks_uri)
+        await self._count(url, known=known)
+        fetched = await self._documents.fetch(jwks_uri)
         return read_jwks(json_object(fetched.body), self._keys)
 
-    async def _fetch(self, url: str) -> Fetched:
+    async def _count(self, url: str, *, known: bool) -> None:
+        """Count one fetch for the client at `url`. Raises RateLimited."""
+        if known:
+            name = hashlib.sha256(url.encode()).hexdigest()
+            await self._limiter.take(f"oauth-known-document:{name}", PER_HOST)
+            return
+        await self._limiter.take(f"oauth-document-asker:{asking_network()}", PER_ASKER)
         await self._limiter.take(f"oauth-document:{urlsplit(url).hostname}", PER_HOST)
-        return await self._documents.fetch(url)
 
 
 def is_document_url(text: str, *, loopback_too: bool = False) -> bool:

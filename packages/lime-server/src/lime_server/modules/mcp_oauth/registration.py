@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv6Network, ip_address
 from logging import getLogger
 
 from lime_server.core.clock import Clock
 from lime_server.core.ids import new_id
-from lime_server.core.origin import current_origin
 from lime_server.core.ports import Limit, RateLimiter, TokenHash
 from lime_server.core.tokens import Token, TokenKind
+from lime_server.modules.mcp_oauth.askers import asking_network
 from lime_server.modules.mcp_oauth.client_metadata import json_object, read_metadata
 from lime_server.modules.mcp_oauth.errors import InvalidClientMetadata
 from lime_server.modules.mcp_oauth.model import AuthMethod, Client, ClientKind
@@ -86,7 +85,7 @@ class Registration:
             )
         # 2. Not too often.
         if self._rules.limit is not None:
-            name = self._tokens.hash(f"oauth-register\n{_network()}")
+            name = self._tokens.hash(f"oauth-register\n{asking_network()}")
             await self._limiter.take(f"oauth-register:{name[:16].hex()}", self._rules.limit)
         # 3. Keep it; of a secret only the hash.
         secret = None
@@ -137,12 +136,3 @@ def information(registered: Registered, scopes: Sequence[str]) -> dict[str, obje
     if client.jwks:
         facts["jwks"] = {"keys": [dict(jwk) for jwk in client.jwks]}
     return facts
-
-
-def _network() -> str:
-    """Where the request comes from; an IPv6 host owns at least a /64, so that is what counts."""
-    text = current_origin().address
-    if text is None:
-        return "local"
-    address = ip_address(text)
-    return str(IPv6Network((address, 64), strict=False)) if address.version == 6 else text

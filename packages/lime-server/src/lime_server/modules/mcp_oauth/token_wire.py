@@ -66,7 +66,7 @@ async def domain_of(request: Request) -> str:
     """The `domain` of a request in the short form, not checked yet (protocol section 8)."""
     try:
         body = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidRequest("The body is not JSON.") from None
     if not isinstance(body, dict) or body.keys() != {"domain"}:
         raise InvalidRequest("The body is an object with domain, a host name, and nothing else.")

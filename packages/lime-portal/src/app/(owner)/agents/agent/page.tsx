@@ -17,7 +17,7 @@ import { Standing } from "@/things/standing";
 import { Tokens } from "@/things/tokens";
 import { Copyable, Snippet } from "@/ui/copy";
 import { Switch } from "@/ui/field";
-import { Loading } from "@/ui/loading";
+import { LoadingPage } from "@/ui/loading";
 import { Notice, Problem } from "@/ui/notice";
 import { Page, Section } from "@/ui/page";
 import { Time } from "@/ui/time";
@@ -35,7 +35,7 @@ function OneAgent({ id }: { id: string }) {
   const logins = usePages<LoginRecord>(`${path}/logins`, { every: awake ? READ_EVERY : 0 });
   if (agent.data === undefined) {
     return agent.error === undefined ? (
-      <Loading what="the agent" />
+      <LoadingPage what="the agent" />
     ) : (
       <Page title="Agent">
         <Problem error={agent.error} onRetry={() => void agent.mutate()} />
@@ -45,7 +45,7 @@ function OneAgent({ id }: { id: string }) {
   // All of it at once: what came later would push away what is being read.
   const parts = [[tokens.data, tokens.error], [keys.data, keys.error], [logins.items, logins.error]];
   if (parts.some(([data, error]) => isOnItsWay(data, error))) {
-    return <Loading what="the agent" />;
+    return <LoadingPage what="the agent" />;
   }
   const { display_name: name, active, suspended, created_at: made, last_used_at: used } = agent.data;
   return (

@@ -10,14 +10,14 @@ import { useQuery } from "@/lib/use-query";
 import { Judge } from "@/operator/judge";
 import { OperatorsOnly } from "@/operator/operators-only";
 import { useMe } from "@/session/session";
-import { Loading } from "@/ui/loading";
+import { Loading, LoadingPage } from "@/ui/loading";
 import { Badge, Notice, Problem } from "@/ui/notice";
 import { Facts, Page, Section } from "@/ui/page";
 import { Time } from "@/ui/time";
 
 export default function Owner() {
   const id = useQuery("id");
-  return <OperatorsOnly>{id === undefined ? <Loading what="the owner" /> : <Known id={id ?? ""} />}</OperatorsOnly>;
+  return <OperatorsOnly>{id === undefined ? <LoadingPage what="the owner" /> : <Known id={id ?? ""} />}</OperatorsOnly>;
 }
 
 function Known({ id }: { id: string }) {

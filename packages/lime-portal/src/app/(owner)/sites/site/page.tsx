@@ -21,7 +21,7 @@ import { Tokens } from "@/things/tokens";
 import { useDelivery } from "@/things/use-delivery";
 import { Copyable, Snippet } from "@/ui/copy";
 import { Switch } from "@/ui/field";
-import { Loading } from "@/ui/loading";
+import { LoadingPage } from "@/ui/loading";
 import { Problem } from "@/ui/notice";
 import { Page, Section } from "@/ui/page";
 import { Time } from "@/ui/time";
@@ -50,7 +50,7 @@ function OneSite({ id }: { id: string }) {
   });
   if (site.data === undefined) {
     return site.error === undefined ? (
-      <Loading what="the site" />
+      <LoadingPage what="the site" />
     ) : (
       <Page title="Site">
         <Problem error={site.error} onRetry={() => void site.mutate()} />
@@ -63,7 +63,7 @@ function OneSite({ id }: { id: string }) {
     isOnItsWay(logins.items, logins.error) ||
     isOnItsWay(delivery.data, delivery.error)
   ) {
-    return <Loading what="the site" />;
+    return <LoadingPage what="the site" />;
   }
   const { display_name: name, active, created_at: made, last_used_at: used } = site.data;
   return (
