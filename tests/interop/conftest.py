@@ -10,6 +10,7 @@ import pytest
 from tests.interop.rig import (
     CALLBACK,
     CLIENT_NAME,
+    Agent,
     Documents,
     Generation,
     Household,
@@ -91,6 +92,12 @@ def documents() -> Iterator[Documents]:
     """Where clients publish what they are."""
     with Documents() as documents:
         yield documents
+
+
+@pytest.fixture(scope="session")
+def agent(server: DevServer) -> Agent:
+    """The server's first agent, for tests that have no question for its owner."""
+    return Agent(server.ready["agent_id"], server.ready["agent_token"])
 
 
 @pytest.fixture

@@ -153,12 +153,18 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Household:
-    """An owner in front of a browser, with an agent that may open MCP servers."""
+class Agent:
+    """One that may open MCP servers."""
 
-    owner: Person
     agent_id: str
     agent_token: str
+
+
+@dataclass(frozen=True)
+class Household(Agent):
+    """The same with its owner, in front of a browser."""
+
+    owner: Person
 
     def allow(self, url: str, *, listens: bool = False) -> str:
         """Answer a client at the consent page; the URL at which the browser comes out.
@@ -236,7 +242,7 @@ def make_household(owner: Person) -> Household:
     """Give an owner who is signed in an agent."""
     agent = owner.call("POST", "/core/agents/register", display_name="Night reader")
     owner.call("PUT", f"/core/agents/{agent['agent_id']}/capabilities", capabilities=["oauth:mcp"])
-    return Household(owner, agent["agent_id"], agent["agent_token"])
+    return Household(agent["agent_id"], agent["agent_token"], owner)
 
 
 def register(server: DevServer, redirect_uri: str, method: str) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 from tests.interop.rig import CALLBACK, CLIENT_NAME, generations, serving
 
 
-def is_agent(facts, household, client_id=None):
+def is_agent(facts, agent, client_id=None):
     """Whether the MCP server met the agent, through this client if one is named."""
     who = facts["who"]
-    assert (who["agent_id"], who["scope"]) == (household.agent_id, "mcp")
+    assert (who["agent_id"], who["scope"]) == (agent.agent_id, "mcp")
     assert client_id is None or who["client_id"] == client_id
     return True
 
@@ -83,18 +83,18 @@ def test_a_client_with_a_secret_of_its_own_is_let_in(start, household, method):
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_an_agent_is_a_client_with_its_token_for_a_secret(start, household, generation, method):
+def test_an_agent_is_a_client_with_its_token_for_a_secret(start, agent, generation, method):
     if method not in generation.secret_methods:
         pytest.skip("this client cannot do it right")
     program = start(
         "secret",
         METHOD=method,
-        CLIENT_ID=household.agent_id,
-        CLIENT_SECRET=household.agent_token,
+        CLIENT_ID=agent.agent_id,
+        CLIENT_SECRET=agent.agent_token,
     )
-    assert is_agent(program.call(), household, household.agent_id)
+    assert is_agent(program.call(), agent, agent.agent_id)
     program.age()
-    assert is_agent(program.call(), household, household.agent_id)
+    assert is_agent(program.call(), agent, agent.agent_id)
 
 
 def test_an_agent_is_a_client_with_a_key(start, household):
@@ -114,22 +114,22 @@ def octets(number):
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).decode().rstrip("=")
 
 
-def test_our_own_client_opens_this_server_too(start, household, generation):
-    program = start("short", generation.ours, CLIENT_SECRET=household.agent_token)
-    assert is_agent(program.call(), household, household.agent_id)
+def test_our_own_client_opens_this_server_too(start, agent, generation):
+    program = start("short", generation.ours, CLIENT_SECRET=agent.agent_token)
+    assert is_agent(program.call(), agent, agent.agent_id)
 
 
 def test_clients_and_servers_of_different_libraries_understand_each_other(
-    start, household, generation, server, python_path
+    start, agent, generation, server, python_path
 ):
     newest = generations()["mcp-2"]
     if newest.server == generation.server:
         pytest.skip("all that this library can meet are its own kind")
     secret = {
         "METHOD": "client_secret_basic",
-        "CLIENT_ID": household.agent_id,
-        "CLIENT_SECRET": household.agent_token,
+        "CLIENT_ID": agent.agent_id,
+        "CLIENT_SECRET": agent.agent_token,
     }
-    assert is_agent(start("secret", newest.client, **secret).call(), household)
+    assert is_agent(start("secret", newest.client, **secret).call(), agent)
     with serving(newest.server, server.api_base, python_path) as url:
-        assert is_agent(start("secret", SERVER_URL=url, **secret).call(), household)
+        assert is_agent(start("secret", SERVER_URL=url, **secret).call(), agent)
