@@ -188,6 +188,15 @@ class Deployment:
         """Switch an agent off."""
         self._change("UPDATE core.agents SET active = false WHERE agent_id = $1", agent.agent_id)
 
+    def forget_client(self, client_id: str) -> None:
+        """Delete an OAuth client, as is done with one that nobody used for long."""
+
+        async def forget(connection: "asyncpg.Connection[Any]") -> str:
+            statement = "DELETE FROM modules.oauth_clients WHERE client_id::text = $1"
+            return await connection.execute(statement, client_id)
+
+        assert self._with_database(forget) == "DELETE 1"
+
     def suspend(self, site: Site) -> None:
         """Suspend a site."""
         self._change(
