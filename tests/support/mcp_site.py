@@ -4,12 +4,21 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 import httpx
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.types import Completion
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
+from starlette.types import Receive, Scope, Send
 
 from lime_agents.testing import FakeLime
 
@@ -19,14 +28,14 @@ ISSUER = "https://lime.example/api/v1/modules/oauth"
 class TokenLime(FakeLime):
     """A fake LIME that is an authorization server as well."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.asked = []
-        self.issued = set()
+        self.asked: list[dict[str, Any]] = []
+        self.issued: set[tuple[str, str | None]] = set()
         self.lifetime = 300
         self.issuer = ISSUER
 
-    def _route(self, request, path):
+    def _route(self, request: httpx.Request, path: str) -> httpx.Response:
         if path == "/modules/oauth/.well-known/oauth-authorization-server":
             assert "x-agent-token" not in request.headers
             return httpx.Response(200, json={"issuer": self.issuer})
@@ -46,18 +55,27 @@ class TokenLime(FakeLime):
         return httpx.Response(200, json=body, headers={"cache-control": "no-store"})
 
 
+Answer = Callable[[Scope, dict[str, str], Send], Awaitable[bool]]
+"""Answers a request instead of the server; False: it did not."""
+
+
 class Site:
     """An MCP server that takes this LIME's tokens."""
 
-    def __init__(self, lime, *, stateless=True):
+    def __init__(self, lime: TokenLime, *, stateless: bool = True) -> None:
         self.lime = lime
-        self.seen = []  # (method, path, token)
-        self.resource = None  # take tokens for this resource only
-        self.metadata = None  # what the well-known path answers with
+        self.url = ""
+        """Where it is, while it is served."""
+        self.seen: list[tuple[str, str, str]] = []
+        """Method, path and token of each request."""
+        self.resource: str | None = None
+        """It takes tokens for this resource only."""
+        self.metadata: bytes | None = None
+        """What the well-known path answers with."""
         self.challenge = "Bearer"
-        self.refused = set()
-        self.answer = None  # an ASGI app that answers instead
-        self.meeting = None
+        self.refused: set[str] = set()
+        self.answer: Answer | None = None
+        self.meeting = asyncio.Event()
         server = MCPServer("test")
 
         @server.tool()
@@ -87,34 +105,41 @@ class Site:
             """Greet somebody."""
             return f"Hello {name}"
 
-        @server.completion()
-        async def complete(ref, argument, context):
+        @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # as the SDK has it
+        async def complete(
+            ref: PromptReference | ResourceTemplateReference,
+            argument: CompletionArgument,
+            context: CompletionContext | None,
+        ) -> Completion:
             return Completion(values=[argument.value + "x"])
 
         self.app = server.streamable_http_app(stateless_http=stateless, json_response=False)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
         token = headers.get("authorization", "").removeprefix("Bearer ")
         self.seen.append((scope["method"], scope["path"], token))
         if scope["path"].startswith("/.well-known/"):
             assert not token
             found = self.metadata if scope["path"].endswith("/mcp") else None
-            return await reply(send, 200 if found else 404, body=found or b"")
+            await reply(send, 200 if found else 404, body=found or b"")
+            return
         if self.answer is not None and await self.answer(scope, headers, send):
-            return None
+            return
         if token in self.refused or (token, self.resource) not in self.lime.issued:
-            return await reply(send, 401, [(b"www-authenticate", self.challenge.encode())])
-        return await self.app(scope, receive, send)
+            await reply(send, 401, [(b"www-authenticate", self.challenge.encode())])
+            return
+        await self.app(scope, receive, send)
 
     @contextlib.asynccontextmanager
-    async def served(self):
+    async def served(self) -> AsyncIterator[Self]:
+        """Serve it on a port of its own, until the block is left."""
         self.meeting = asyncio.Event()
         config = uvicorn.Config(self, port=0, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None
         sock = config.bind_socket()
         self.url = f"http://localhost:{sock.getsockname()[1]}/mcp"
         task = asyncio.create_task(server._serve([sock]))
@@ -127,6 +152,9 @@ class Site:
             await task
 
 
-async def reply(send, status, headers=(), body=b""):
+async def reply(
+    send: Send, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
+) -> None:
+    """Answer a request with this."""
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
