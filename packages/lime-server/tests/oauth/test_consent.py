@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import secrets
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from lime_server.core.errors import Unavailable
-from lime_server.modules.mcp_oauth.authorization import MAX_STATE
+from lime_server.modules.mcp_oauth.authorization import MAX_STATE, MAX_TOGETHER
 from lime_server.modules.mcp_oauth.consent import CODE_LIFETIME
 from lime_server.modules.mcp_oauth.model import ClientKind
 from lime_server.modules.mcp_oauth.ports import Fetched
@@ -273,6 +274,19 @@ async def test_its_client_is_told_what_else_is_wrong(small, changes, error):
 async def test_nothing_may_come_twice(small, more, error):
     told = sent_back(await small.browser.open(f"{query(small.asked)}&{more}"))
     assert (told.error, told.state) == (error, "a b&c=d")
+
+
+async def test_the_longest_client_and_server_are_kept_and_longer_ones_refused(both):
+    resource = "https://mcp.example.com/" + secrets.token_urlsafe(2048)
+    room = MAX_TOGETHER - 2048
+    url = "https://app.example/" + secrets.token_urlsafe(2048)[: 2048 - 20]
+    about = {"client_id": url, "client_name": "App", "redirect_uris": [both.help.CALLBACK]}
+    both.world.documents.at[url] = Fetched(json.dumps(about).encode(), "application/json", "")
+    asked = both.asked | {"client_id": url, "resource": resource[:room]}
+    assert "code" in vars(sent_back(await both.browser.allow(asked, both.agent), status=200))
+    assert "code" in vars(sent_back(await both.browser.allow(asked, both.agent), status=200))
+    asked["resource"] = resource[: room + 1]
+    assert sent_back(await both.browser.open(asked)).error == "invalid_target"
 
 
 @pytest.mark.parametrize("state", ["a" * (MAX_STATE + 1), "line\nbreak", "\u00e9"])

@@ -18,6 +18,9 @@ from lime_server.modules.mcp_oauth.scopes import narrowed, parse_scope
 
 MAX_STATE = 2048
 """Characters of a client's `state`: a signed cookie's worth, which still fits into a URL."""
+MAX_TOGETHER = 2560
+"""Characters of `client_id` and `resource` together: a grant is found by both, and PostgreSQL
+indexes no more than 2704 bytes at once, of which two UUIDs and a few lengths take some."""
 PARAMETERS = (
     "response_type",
     "response_mode",
@@ -111,7 +114,7 @@ class Authorization:
         # 4. PKCE, always, and never in clear (section 7.5.1).
         challenge = _challenge(parameters, refuse)
         # 5. For which server, and for what?
-        resource = self._resource(parameters, refuse)
+        resource = self._resource(client, parameters, refuse)
         scopes = parse_scope(_value(parameters, "scope") or "")
         if scopes is None:
             refuse("invalid_scope", "scope is not a list of scopes.")
@@ -136,10 +139,17 @@ class Authorization:
         except InvalidClient as error:
             raise Misdirected(error.message) from None
 
-    def _resource(self, parameters: Parameters, refuse: "_Refusals") -> Resource | None:
+    def _resource(
+        self, client: Client, parameters: Parameters, refuse: "_Refusals"
+    ) -> Resource | None:
         text = _value(parameters, "resource")
         if text is None:
             return None
+        if len(client.client_id) + len(text) > MAX_TOGETHER:
+            refuse(
+                InvalidTarget.code,
+                f"resource and client_id have at most {MAX_TOGETHER} characters together.",
+            )
         try:
             return parse_resource(text, private_too=self._rules.private_too)
         except InvalidTarget as error:
