@@ -336,6 +336,7 @@ class World:
             AuthorizationCode(
                 code_hash=SECRETS.tokens.hash(code.text),
                 grant_id=grant.grant_id,
+                family_id=new_id(self.clock.now()),
                 client_id=client.client_id,
                 redirect_uri=CALLBACK,
                 code_challenge=CHALLENGE,

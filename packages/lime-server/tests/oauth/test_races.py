@@ -93,6 +93,7 @@ class Desk:
                     AuthorizationCode(
                         code_hash=self._tokens.hash(code.text),
                         grant_id=grant.grant_id,
+                        family_id=new_id(now),
                         client_id=client.client_id,
                         redirect_uri=CALLBACK,
                         code_challenge=CHALLENGE,

@@ -63,6 +63,20 @@ async def test_of_fifty_exchanges_of_one_code_one_wins_and_the_others_end_what_i
     assert b'lime_oauth_tokens_total{what="replay"} 1.0' in world.metrics.render()
 
 
+async def test_a_replay_leaves_alone_what_another_code_of_the_same_client_issued(world, api):
+    client = await world.client()
+    here, there = [await world.exchange_form(client) for _ in range(2)]
+    granted(await api.token(here))
+    kept = granted(await api.token(there))
+    refused(await api.token(here), 400, "invalid_grant")
+    again = {
+        "grant_type": "refresh_token",
+        "client_id": client.client_id,
+        "refresh_token": kept["refresh_token"],
+    }
+    granted(await api.token(again))
+
+
 async def test_who_is_slower_between_reading_and_spending_a_code_has_replayed_it(
     world, api, monkeypatch
 ):

@@ -181,6 +181,7 @@ def test_each_state_is_left_once():
     code = AuthorizationCode(
         code_hash=b"secret",
         grant_id="g",
+        family_id="f",
         client_id="c",
         redirect_uri="https://x.example",
         code_challenge="challenge",

@@ -217,13 +217,9 @@ class MemoryRefreshTokens:
         token = self._shared.refresh_tokens[token_hash]
         self._shared.refresh_tokens[token_hash] = token.replaced(now)
 
-    async def revoke_family(self, family_id: str, now: datetime) -> None:
-        """Revoke it, unless it was before."""
-        self._shared.revoke(now, lambda family: family.family_id == family_id)
-
-    async def revoke_families(self, grant_id: str, now: datetime) -> int:
-        """Revoke all families of a grant; returns how many were active."""
-        return self._shared.revoke(now, lambda family: family.grant_id == grant_id)
+    async def revoke_family(self, family_id: str, now: datetime) -> bool:
+        """Revoke it; False if it was before, or is not there."""
+        return self._shared.revoke(now, lambda family: family.family_id == family_id) == 1
 
     async def prune(self, expired_before: datetime, *, limit: int) -> int:
         """Delete at most `limit` tokens, and as many families, that expired before that."""

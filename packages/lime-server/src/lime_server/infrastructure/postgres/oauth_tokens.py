@@ -9,8 +9,9 @@ from lime_server.modules.mcp_oauth.model import AuthorizationCode, Family, Refre
 
 _ADD_CODE = """
     INSERT INTO modules.oauth_codes
-        (code_hash, grant_id, client_id, redirect_uri, code_challenge, resource, scopes, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        (code_hash, grant_id, family_id, client_id, redirect_uri, code_challenge, resource, scopes,
+         expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _FIND_CODE = "SELECT * FROM modules.oauth_codes WHERE code_hash = $1"
 # Who comes second waits for the first one's row lock, then finds that it is spent.
@@ -47,9 +48,6 @@ _REPLACE = """
 """
 _REVOKE_FAMILY = """
     UPDATE modules.oauth_families SET revoked_at = $2 WHERE family_id = $1 AND revoked_at IS NULL
-"""
-_REVOKE_FAMILIES = """
-    UPDATE modules.oauth_families SET revoked_at = $2 WHERE grant_id = $1 AND revoked_at IS NULL
 """
 _ADD_REVOKED = """
     INSERT INTO modules.oauth_revoked_tokens (jti, expires_at) VALUES ($1, $2)
@@ -94,6 +92,7 @@ class PostgresCodes:
             _ADD_CODE,
             code.code_hash,
             code.grant_id,
+            code.family_id,
             code.client_id,
             code.redirect_uri,
             code.code_challenge,
@@ -157,13 +156,9 @@ class PostgresRefreshTokens:
         """Note that there is a next token."""
         await self._database.execute(_REPLACE, token_hash, now)
 
-    async def revoke_family(self, family_id: str, now: datetime) -> None:
-        """Revoke it, unless it was before."""
-        await self._database.execute(_REVOKE_FAMILY, family_id, now)
-
-    async def revoke_families(self, grant_id: str, now: datetime) -> int:
-        """Revoke all families of a grant; returns how many were active."""
-        return _count(await self._database.execute(_REVOKE_FAMILIES, grant_id, now))
+    async def revoke_family(self, family_id: str, now: datetime) -> bool:
+        """Revoke it; False if it was before, or is not there."""
+        return _count(await self._database.execute(_REVOKE_FAMILY, family_id, now)) == 1
 
     async def prune(self, expired_before: datetime, *, limit: int) -> int:
         """Delete at most `limit` tokens, and as many families, that expired before that."""
@@ -216,6 +211,7 @@ def _code(row: asyncpg.Record) -> AuthorizationCode:
     return AuthorizationCode(
         code_hash=row["code_hash"],
         grant_id=row["grant_id"],
+        family_id=row["family_id"],
         client_id=row["client_id"],
         redirect_uri=row["redirect_uri"],
         code_challenge=row["code_challenge"],

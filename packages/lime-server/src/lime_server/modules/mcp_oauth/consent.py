@@ -105,6 +105,7 @@ class Consent:
                 AuthorizationCode(
                     code_hash=self._tokens.hash(code.text),
                     grant_id=grant.grant_id,
+                    family_id=new_id(now),
                     client_id=grant.client_id,
                     redirect_uri=request.redirect_uri.text,
                     code_challenge=request.code_challenge,

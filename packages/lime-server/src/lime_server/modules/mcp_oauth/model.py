@@ -148,6 +148,8 @@ class AuthorizationCode:
 
     code_hash: bytes = field(repr=False)
     grant_id: str
+    family_id: str
+    """What everything that it issues will belong to."""
     client_id: str
     redirect_uri: str
     """As the authorization request had it, to the letter."""

@@ -142,12 +142,8 @@ class RefreshStore(Protocol):
         """Note that there is a next token. Call it with the token locked."""
         ...
 
-    async def revoke_family(self, family_id: str, now: datetime) -> None:
-        """Revoke it, unless it was before."""
-        ...
-
-    async def revoke_families(self, grant_id: str, now: datetime) -> int:
-        """Revoke all families of a grant; returns how many were active."""
+    async def revoke_family(self, family_id: str, now: datetime) -> bool:
+        """Revoke it; False if it was before, or is not there."""
         ...
 
     async def prune(self, expired_before: datetime, *, limit: int) -> int:

@@ -12,7 +12,6 @@ from logging import getLogger
 from lime_server.core.agents import Agent
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Forbidden, NotFound, Unauthenticated
-from lime_server.core.ids import new_id
 from lime_server.core.ports import TokenHash, Transactions
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.foundation.audit import SYSTEM, Audit, Target
@@ -230,7 +229,9 @@ class TokenEndpoint:
         # 6. What it issues is a family, which ends together.
         refreshing = client.may(GrantType.REFRESH_TOKEN)
         lifetime = self._rules.refresh_lifetime if refreshing else timedelta(seconds=LIFETIME)
-        family = Family(family_id=new_id(now), grant_id=grant.grant_id, expires_at=now + lifetime)
+        family = Family(
+            family_id=found.family_id, grant_id=grant.grant_id, expires_at=now + lifetime
+        )
         await self._refresh_tokens.begin(family)
         refresh = await self._next(found, family, now) if refreshing else None
         order = Order(
@@ -246,7 +247,7 @@ class TokenEndpoint:
 
     async def _replayed(self, code: AuthorizationCode, now: datetime) -> _Replay:
         """Two parties have a code, and nobody knows which of them is the client."""
-        if await self._refresh_tokens.revoke_families(code.grant_id, now):
+        if await self._refresh_tokens.revoke_family(code.family_id, now):
             await self._record("oauth.code.replayed", code.grant_id)
         return _Replay("a code that was spent before")
 

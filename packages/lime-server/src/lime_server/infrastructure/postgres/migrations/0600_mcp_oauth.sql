@@ -48,6 +48,8 @@ CREATE INDEX oauth_grants_of_client
 CREATE TABLE modules.oauth_codes (
     code_hash       bytea PRIMARY KEY,
     grant_id        uuid NOT NULL REFERENCES modules.oauth_grants ON DELETE CASCADE,
+    -- Not a foreign key: the family begins when the code is exchanged.
+    family_id       uuid NOT NULL,
     client_id       text NOT NULL,
     redirect_uri    text NOT NULL,
     code_challenge  text NOT NULL,
