@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from tests.support.deployment import Deployment
+from tests.support.oauth_client import Desk
 from tests.support.server import ServeServer
-from tests.support.wire import Owner, data
+from tests.support.wire import Agent, Owner, data
 
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 BACK = "https://shop.example/back"
@@ -39,6 +40,7 @@ class Household:
             "session_id": data(self.http.get("/foundation/sessions"))["items"][0]["session_id"],
             "owner_id": self.owner.owner_id,
             "binding_id": self._bound(),
+            "grant_id": self._allowed(),
         }
 
     def post(self, path: str, body: object) -> httpx.Response:
@@ -61,16 +63,27 @@ class Household:
         data(self._as_site("exchange", {"binding_code": code}))
         return binding_id
 
+    def _allowed(self) -> str:
+        agent_id = self.agent["agent_id"]
+        capabilities = {"capabilities": ["oauth:mcp"]}
+        data(self.http.put(f"/core/agents/{agent_id}/capabilities", json=capabilities))
+        with Desk(self.api_base, self.browser) as desk:
+            agent = Agent(agent_id, self.agent["agent_token"])
+            desk.program(client_name=XSS[:100]).tokens(agent)
+            return str(desk.grants()[0]["grant_id"])
+
     def everything(self) -> str:
         """All that the owner can see and a stranger could have changed."""
         agent, site = self.ids["agent_id"], self.ids["site_id"]
         seen = [
             f"/core/agents/{agent}",
             f"/core/agents/{agent}/tokens",
+            f"/core/agents/{agent}/keys",
             f"/foundation/sites/{site}",
             f"/foundation/sites/{site}/tokens",
             f"/foundation/sites/{site}/logins",
             "/modules/bindings",
+            "/modules/oauth/grants",
             "/foundation/kyc",
             "/foundation/audit",
             "/foundation/users/me",

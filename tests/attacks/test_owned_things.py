@@ -13,6 +13,7 @@ from tests.support.wire import data, refusal
 BODIES: dict[tuple[str, str], object] = {
     ("patch", "/core/agents/{agent_id}"): {"display_name": "Mine now"},
     ("put", "/core/agents/{agent_id}/capabilities"): {"capabilities": ["oauth:mcp"]},
+    ("put", "/core/agents/{agent_id}/keys"): {"keys": []},
     ("post", "/core/agents/{agent_id}/tokens"): {"overlap_seconds": 0},
     ("patch", "/foundation/sites/{site_id}"): {"display_name": "Mine now"},
     ("put", "/foundation/sites/{site_id}/redirect-uris"): {
@@ -252,6 +253,7 @@ def test_scripts_in_names_come_back_as_data_of_json_alone(
         "/foundation/sites",
         f"/foundation/sites/{site}",
         "/modules/bindings",
+        "/modules/oauth/grants",
         "/foundation/audit",
     ):
         answer = household.http.get(path)
