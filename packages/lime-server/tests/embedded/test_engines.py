@@ -30,13 +30,10 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the end is observed 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
 
 HOLDS_ENGINES = """
-    import signal
     import sys
     from pathlib import Path
     from lime_server.infrastructure.embedded import EngineError, engines
 
-    # A program under `nohup` inherits an ignored SIGHUP.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with engines(Path(sys.argv[1]), durable=False) as running:
             print(running.postgres.pid, running.valkey.pid, flush=True)
