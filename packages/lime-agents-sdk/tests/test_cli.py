@@ -79,6 +79,19 @@ def test_a_name_with_escape_sequences_does_not_reach_the_terminal(run, fake_lime
     assert "a�[2Jb" in run("whoami")[1]
 
 
+def test_a_text_of_several_lines_is_shown_as_such_and_poses_as_no_other_line(
+    run, fake_lime_for_agents
+):
+    from dataclasses import replace
+
+    fake = fake_lime_for_agents
+    fake.profile = replace(fake.profile, description="one\n\tuser_id  somebody\rtwo\u2028")
+    lines = run("whoami")[1].splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("description")]
+    start = lines[at].index("one")
+    assert lines[at + 1] == " " * (start + 8) + "user_id  somebody�two�"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["login"], ["dance"], ["pow-bench", "--difficulty", "27"], ["pow-bench", "--rounds", "x"]],
@@ -206,7 +219,8 @@ def test_a_server_without_tools_and_a_tool_that_wants_text(at_a_server, monkeypa
         return _Tool({"content": [content, {"type": "image"}], "isError": False})
 
     monkeypatch.setattr(_cli.LimeAgentSync, "call_tool", call)
-    assert "x (image)" in at_a_server(("call", "echo", "--arg", "text=1", "--arg", "n=1"))[0][1]
+    said = at_a_server(("call", "echo", "--arg", "text=1", "--arg", "n=1"))[0][1]
+    assert said.endswith("result    x\n          (image)\n")
     assert called[-1] == {"text": "1", "n": 1}
 
 

@@ -68,7 +68,7 @@ def _call(options: argparse.Namespace) -> dict[str, Any]:
         structured = found.get("structuredContent")
         return {"is_error": found.get("isError", False), "content": parts, "structured": structured}
     said = [part.get("text", f"({part.get('type')})") for part in parts]
-    return {"is_error": found.get("isError", False), "result": " ".join(said)}
+    return {"is_error": found.get("isError", False), "result": "\n".join(said)}
 
 
 def _arguments(options: argparse.Namespace, agent: LimeAgentSync) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _show(values: dict[str, Any], stream: TextIO, *, as_json: bool) -> None:
         return
     width = max(map(len, plain))
     stream.writelines(
-        f"{name:<{width}}  {'-' if value is None else _printable(value)}\n"
+        f"{name:<{width}}  {'-' if value is None else _printable(value, indent=width + 2)}\n"
         for name, value in plain.items()
     )
 
@@ -221,6 +221,11 @@ def _plain(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def _printable(value: object) -> str:
-    """Return `value` for a terminal: names come from outside and may hold escape sequences."""
-    return "".join(char if char.isprintable() else "�" for char in str(value))
+def _printable(value: object, *, indent: int) -> str:
+    """Return `value` for a terminal, its further lines indented.
+
+    Texts come from outside: they may hold escape sequences, or a line that looks like one of ours.
+    """
+    lines = str(value).expandtabs().split("\n")
+    clean = ("".join(char if char.isprintable() else "�" for char in line) for line in lines)
+    return f"\n{' ' * indent}".join(clean)
