@@ -255,7 +255,9 @@ def test_what_is_wrong_is_told_to_the_client_or_shown(desk: Desk, program: Progr
     assert told.status_code == 303
     brought = query_of(told.headers["location"])
     assert (brought["error"], brought["iss"]) == ("invalid_request", desk.issuer)
-    for unknown in ({"client_id": program.client_id[:-1] + "0"}, {"redirect_uri": CALLBACK + "/"}):
+    # One digit away, whichever digit that is.
+    stranger = program.client_id[:-1] + ("0" if program.client_id[-1] != "0" else "1")
+    for unknown in ({"client_id": stranger}, {"redirect_uri": CALLBACK + "/"}):
         shown = program.opens(**unknown)
         assert shown.status_code == 400
         assert "location" not in shown.headers
