@@ -1,8 +1,6 @@
 """Both clients under one face, in front of a fake LIME."""
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Callable
 
 import pytest
@@ -66,15 +64,3 @@ def client(request, fake) -> Callable:
         return KINDS[request.param](fake, **options)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def abandoned():
-    """Collects what a session of the MCP SDK leaves behind when it is cut off: its socket.
-
-    The collector would come across it at some later time, and a test of something else be blamed.
-    """
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

@@ -1,6 +1,7 @@
 """What an agent does at an MCP server, over loopback."""
 
 import asyncio
+import contextlib
 import json
 
 import mcp
@@ -23,13 +24,19 @@ def lime(monkeypatch):
 
 
 @pytest.fixture
-async def site(lime):
-    async with Site(lime).served() as site:
-        yield site
+async def servers():
+    """What is entered here ends after the agents did, who say goodbye to their servers."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture
-async def agent(lime):
+async def site(lime, servers):
+    return await servers.enter_async_context(Site(lime).served())
+
+
+@pytest.fixture
+async def agent(lime, servers):
     async with lime.agent(allow_private=True) as agent:
         yield agent
 
@@ -218,25 +225,21 @@ async def test_a_redirect_does_not_take_the_token_along(agent, site):
         await add(agent, site)
 
 
-async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, lime):
-    site = Site(lime)
-    async with site.served():
+async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, site):
+    await add(agent, site)
+
+    async def hang_up(scope, headers, send):
+        raise RuntimeError
+
+    site.answer = hang_up
+    with pytest.raises((TransportError, mcp.MCPError)):
         await add(agent, site)
-        url = site.url
-
-        async def hang_up(scope, headers, send):
-            raise RuntimeError
-
-        site.answer = hang_up
-        with pytest.raises((TransportError, mcp.MCPError)):
-            await add(agent, site)
-        site.answer = None
-        assert site.url == url
-        assert text(await add(agent, site)) == "3"
+    site.answer = None
+    assert text(await add(agent, site)) == "3"
 
 
 @pytest.fixture
-async def legacy(lime):
+async def legacy(lime, servers):
     site = Site(lime, stateless=False)
 
     async def no_discovery(scope, headers, send):
@@ -254,8 +257,7 @@ async def legacy(lime):
         return False
 
     site.answer, site.sessions, site.forgotten, site.forgetful = no_discovery, set(), set(), False
-    async with site.served():
-        yield site
+    return await servers.enter_async_context(site.served())
 
 
 async def test_a_server_with_sessions_is_served_too(agent, legacy):

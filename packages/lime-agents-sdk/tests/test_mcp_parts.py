@@ -373,6 +373,30 @@ def test_what_goes_wrong_elsewhere_is_raised_here():
     background.close()
 
 
+def test_nothing_is_left_open_when_the_thread_ends():
+    background, ended = Background(), []
+
+    async def frames():
+        try:
+            yield 1
+        finally:
+            ended.append("generator")
+
+    async def for_ever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("task")
+
+    async def begin():
+        background.kept = asyncio.ensure_future(for_ever()), (generator := frames())
+        return await anext(generator)
+
+    assert background.call(begin()) == 1
+    background.close()
+    assert ended == ["task", "generator"]
+
+
 def test_network_errors_are_told_from_others():
     import httpx
 

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Seconds for cancelled tasks to end. One that does not must not hold up the program.
+PATIENCE = 5.0
+
 
 class Background:
     """Runs coroutines for threads that wait for them. Begins at the first call."""
@@ -29,11 +32,12 @@ class Background:
             raise
 
     def close(self) -> None:
-        """End the thread. Safe to call more than once."""
+        """End the thread, and what still runs in it. Safe to call more than once."""
         with self._lock:
             loop, self._loop = self._loop, None
             thread, self._thread = self._thread, None
         if loop is not None and thread is not None and self._pid == os.getpid():
+            asyncio.run_coroutine_threadsafe(_wind_up(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -51,3 +55,15 @@ class Background:
                 self._thread = Thread(target=self._loop.run_forever, name="lime-mcp", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+async def _wind_up() -> None:
+    """Let every task end and every connection close, as `asyncio.run` does before it returns.
+
+    A loop that is closed before leaves sockets open until the collector comes by.
+    """
+    if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=PATIENCE)
+    await asyncio.get_running_loop().shutdown_asyncgens()
