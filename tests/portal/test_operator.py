@@ -38,7 +38,7 @@ def test_an_owner_hands_in_documents_and_the_operator_approves_a_level(
     owner.page.reload()
     expect(owner.page.get_by_role("heading", name="Your level is 2")).to_be_visible()
     expect(owner.page.get_by_text("The passport is genuine.")).to_be_visible()
-    checks.inspect(owner.page, "kyc-approved")
+    checks.inspect(owner.page, "kyc-approved", fresh=True)
     owner.follow("Audit log")
     entries = owner.page.get_by_role("list", name="entries")
     expect(entries).to_contain_text("document")
@@ -50,7 +50,7 @@ def test_a_suspended_owner_is_told_and_can_sign_out(owner, operator):
     operator.call("POST", path, reason="It was reported by three sites.")
     owner.page.goto("/")
     expect(owner.alert("Your account is suspended: your agents")).to_be_visible()
-    checks.inspect(owner.page, "overview-suspended")
+    checks.inspect(owner.page, "overview-suspended", fresh=True)
     owner.sign_out()
 
 

@@ -20,7 +20,7 @@ def test_the_link_of_a_fresh_server_makes_its_first_owner_and_no_second_one(
     somebody.page.goto(link)
     somebody.see("Become the first owner")
     assert "token" not in somebody.page.url
-    checks.inspect(somebody.page, "first")
+    checks.inspect(somebody.page, "first", fresh=True)
     somebody.write("E-mail", somebody.email)
     somebody.write("Password", somebody.password)
     somebody.press("Become the first owner")
@@ -30,7 +30,7 @@ def test_the_link_of_a_fresh_server_makes_its_first_owner_and_no_second_one(
     late = new_person(at=fresh_server)
     late.page.goto(link)
     expect(late.page.get_by_text("the link that makes the first account is void")).to_be_visible()
-    checks.inspect(late.page, "first-is-over")
+    checks.inspect(late.page, "first-is-over", fresh=True)
 
 
 def test_somebody_registers_and_signs_in_with_the_keyboard_alone(visitor):
@@ -228,6 +228,7 @@ def test_what_is_hard_to_undo_asks_again_who_one_is(owner, age_sessions):
     owner.follow("Night reader")
     owner.press("Delete the agent")
     owner.press("Delete it for good")
+    expect(owner.dialog("Is it you?")).to_be_visible()
     checks.inspect(owner.page, "step-up")
     owner.prove_again()
     owner.see("Agents")
