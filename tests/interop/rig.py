@@ -45,6 +45,8 @@ class Generation:
     """The command that runs our own client beside its client library."""
     secret_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
     """How its client can send a secret for a token of its own."""
+    only_because: str = ""
+    """Why there are fewer of them than the standard has."""
 
 
 def generations() -> dict[str, Generation]:
@@ -62,16 +64,17 @@ def generations() -> dict[str, Generation]:
             python("clients", "mcp_1"),
             python("servers", "mcp_1"),
             ours,
-            # It leaves out the client_id of the other, which RFC 6749, section 2.3.1, requires.
             secret_methods=("client_secret_basic",),
+            only_because="with client_secret_post mcp 1.x leaves the client_id out, which RFC 6749, "
+            "section 2.3.1, requires",
         ),
         "fastmcp": Generation(python("clients", "fastmcp_4"), python("servers", "fastmcp_4"), ours),
         "typescript": Generation(
             [program, str(HERE / "typescript" / "client.mjs")],
             example,
             python("clients", "ours", sys.executable),
-            # Its provider offers no other.
             secret_methods=("client_secret_basic",),
+            only_because="the TypeScript SDK's ClientCredentialsProvider offers no other method",
         ),
     }
 

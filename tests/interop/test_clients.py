@@ -85,7 +85,7 @@ def test_a_client_with_a_secret_of_its_own_is_let_in(start, household, method):
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 def test_an_agent_is_a_client_with_its_token_for_a_secret(start, agent, generation, method):
     if method not in generation.secret_methods:
-        pytest.skip("this client cannot do it right")
+        pytest.skip(generation.only_because)
     program = start(
         "secret",
         METHOD=method,

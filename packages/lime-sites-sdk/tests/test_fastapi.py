@@ -203,7 +203,7 @@ async def test_a_forged_passport_opens_nothing(browser: Browser, fake: FakeLime)
     visitor = browser()
     request_id = await _start(visitor)
     fake.approve(request_id)
-    fake.passport_of = lambda login: fake.forged_passport(request_id)  # type: ignore[method-assign]
+    fake.passport_of = lambda login: fake.forged_passport(request_id)  # type: ignore[method-assign]  # a lie
     assert (await visitor.get("/login/status")).status_code == 403
     assert (await visitor.get("/me")).status_code == 401
 

@@ -537,7 +537,7 @@ def test_a_blocking_handler_may_close_the_client(fake: FakeLime) -> None:
 def test_threads_that_a_fork_has_lost_are_started_again(fake: FakeLime) -> None:
     with fake.site_sync() as site:
         # A fork leaves thread objects without threads.
-        site._listen = site._work_off = lambda: None  # type: ignore[method-assign]
+        site._listen = site._work_off = lambda: None  # type: ignore[method-assign]  # as if lost
         site.on_login(lambda *_: None)
         lost = site._listener
         assert lost is not None

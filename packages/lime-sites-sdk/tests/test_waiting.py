@@ -134,7 +134,7 @@ async def test_a_passport_that_is_not_valid_ends_the_login(
 ) -> None:
     request_id, where = await begin(visitor)
     fake.approve(request_id)
-    fake.passport_of = lambda login: fake.forged_passport(request_id)  # type: ignore[method-assign]
+    fake.passport_of = lambda login: fake.forged_passport(request_id)  # type: ignore[method-assign]  # a lie
     refused = await visitor.get(where)
     assert refused.status_code == 403
     assert "not valid" in refused.text

@@ -162,7 +162,7 @@ async def test_the_use_of_tokens_is_noted_in_the_background_and_at_the_end(small
     use = TokenUse(Store(), small_world.clock, interval=0.001)
     running = asyncio.create_task(use.run())
     use.note(b"first")
-    while failures:
+    while failures:  # a store that fails says nothing that could be waited for
         use.note(b"again")
         await asyncio.sleep(0.001)
     await done.wait()
@@ -297,7 +297,8 @@ async def test_a_viewer_is_shown_every_change_and_nothing_twice(small_world):
         async with aclosing(world.monitor.frames(world.ada, viewer, shape)) as frames:
             assert await anext(frames) == b"data: []\n\n"
             reading = asyncio.create_task(anext(frames))
-            await asyncio.sleep(0.03)
+            # So that it waits before something happens.
+            await asyncio.sleep(0)
             request_id = await world.login()
             await world.bell.ring("site-login", f"{world.strange_site.site_id}/{request_id}")
             await world.bell.ring("site-login", f"{site_id}/{request_id}")

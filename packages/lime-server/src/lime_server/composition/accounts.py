@@ -198,8 +198,8 @@ async def open_captcha(
         else:
             client = await stack.enter_async_context(httpx.AsyncClient())
             # `settings` has made sure that there are both.
-            assert settings.turnstile_site_key  # noqa: S101
-            assert settings.turnstile_secret  # noqa: S101
+            assert settings.turnstile_site_key  # noqa: S101 - for the types
+            assert settings.turnstile_secret  # noqa: S101 - for the types
             yield Turnstile(
                 client,
                 site_key=settings.turnstile_site_key,

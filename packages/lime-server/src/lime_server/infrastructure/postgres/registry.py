@@ -147,17 +147,17 @@ class PostgresHeldTokens:
         # Three constants each, which is what makes composing them safe.
         tokens, holders, ident = _TABLES[kind]
         self._list = (
-            f"SELECT token_id, created_at, last_used_at, expires_at FROM {tokens} "  # noqa: S608
+            f"SELECT token_id, created_at, last_used_at, expires_at FROM {tokens} "  # noqa: S608 - _TABLES
             f"WHERE {ident} = $1 AND (expires_at IS NULL OR expires_at > $2) "
             "ORDER BY created_at DESC, token_id DESC"
         )
-        self._forget = f"DELETE FROM {tokens} WHERE {ident} = $1 AND expires_at <= $2"  # noqa: S608
+        self._forget = f"DELETE FROM {tokens} WHERE {ident} = $1 AND expires_at <= $2"  # noqa: S608 - _TABLES
         self._expire = (
-            f"UPDATE {tokens} SET expires_at = $2 "  # noqa: S608
+            f"UPDATE {tokens} SET expires_at = $2 "  # noqa: S608 - _TABLES
             f"WHERE {ident} = $1 AND (expires_at IS NULL OR expires_at > $2)"
         )
         self._add = (
-            f"INSERT INTO {tokens} (token_hash, {ident}, token_id, created_at) "  # noqa: S608
+            f"INSERT INTO {tokens} (token_hash, {ident}, token_id, created_at) "  # noqa: S608 - _TABLES
             "VALUES ($1, $2, $3, $4)"
         )
         # Two servers never wait for each other here: what one is writing, the other leaves out.
