@@ -69,14 +69,19 @@ export function usePages<T>(path: string | null, { every = 0 }: Every = {}): Pag
   };
 }
 
-/** Forgets what was read of the list at `path`, so that the next page that shows it reads it anew. */
+/**
+ * Forgets what was read of the list at `path`, so that the next page that shows it reads it anew.
+ *
+ * With the answer the question is forgotten, too, which SWR does only for what is to be read again: a page
+ * that comes within two seconds of the last one would else wait for an answer that nobody gives it any more.
+ */
 export function useForget(): (path: string) => Promise<void> {
   const { mutate } = useSWRConfig();
   return async (path) => {
     // The pages are kept apart from their sequence, which would else be put together from old ones.
     const isPage = (key: unknown) => typeof key === "string" && (key === path || key.startsWith(`${path}?`));
-    await mutate(isPage, undefined, { revalidate: false });
-    await mutate(unstable_serialize(() => pageAfter(path, null)), undefined, { revalidate: false });
+    await mutate(isPage, undefined);
+    await mutate(unstable_serialize(() => pageAfter(path, null)), undefined);
   };
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { act, cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { SWRConfig } from "swr";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { useApi, usePages } from "@/api/hooks";
@@ -405,6 +405,47 @@ test("a deletion is asked about, and leads back to the list", async () => {
   await vi.waitFor(() => {
     expect(pushed).toHaveBeenCalledWith("/agents/");
   });
+});
+
+test("the list is read anew after a deletion, however soon that was", async () => {
+  function Names() {
+    const { items } = usePages<{ name: string }>(AGENT.api);
+    return <p>{items === undefined ? "Loading" : `${items.length.toString()} left`}</p>;
+  }
+  function Switched() {
+    const [listed, setListed] = useState(true);
+    pushed.mockImplementation(() => {
+      setListed(true);
+    });
+    return listed ? (
+      <>
+        <Names />
+        <button
+          onClick={() => {
+            setListed(false);
+          }}
+        >
+          look at Walker
+        </button>
+      </>
+    ) : (
+      <Danger kind={AGENT} id="a1" name="Walker" />
+    );
+  }
+  serve("GET /core/agents", { data: { items: [{ name: "Walker" }], next_cursor: null } }, { data: { items: [], next_cursor: null } });
+  serve("DELETE /core/agents/a1", { data: {} });
+  // As in a browser: what was asked within two seconds is not asked again.
+  render(
+    <SWRConfig value={{ provider: () => new Map() }}>
+      <Switched />
+    </SWRConfig>,
+  );
+  await screen.findByText("1 left");
+  const user = userEvent.setup();
+  await user.click(await button("look at Walker"));
+  await user.click(await button("Delete the agent"));
+  await user.click(await button("Delete it for good"));
+  await screen.findByText("0 left");
 });
 
 // Addresses and code
