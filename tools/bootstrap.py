@@ -111,7 +111,10 @@ def install_dependencies() -> None:
     if is_done(stamp, state):
         return
     say("installing dependencies")
-    pip("install", "--require-hashes", "--requirement", LOCK)
+    # The lock file names everything, so there is nothing to resolve. Older versions of pip would,
+    # and take the newest `name[extra]` of the index where the lock file pins an earlier `name`.
+    pip("install", "--no-deps", "--require-hashes", "--requirement", LOCK)
+    pip("check")
     mark_done(stamp, state)
 
 
