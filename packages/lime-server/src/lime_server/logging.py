@@ -1,7 +1,7 @@
 """How the server logs: one line per event, structured, with the request's id, and without secrets.
 
-`structlog` and the standard library's loggers (uvicorn, asyncio) end in the same place. Whatever
-binds context (`structlog.contextvars`) adds it to every line of the same request.
+`structlog` and the standard library's loggers (uvicorn, asyncio) end in the same place. Every line
+of a request carries its id (`core.origin`).
 """
 
 import logging
@@ -12,6 +12,8 @@ from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+from lime_server.core.origin import current_origin
 
 HIDDEN = "[hidden]"
 
@@ -79,12 +81,18 @@ def configure(
 
 def _shared() -> list[Processor]:
     return [
-        structlog.contextvars.merge_contextvars,
+        _with_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
     ]
+
+
+def _with_request_id(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    if (request_id := current_origin().request_id) is not None:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def _without_colours(_logger: Any, _method: str, event: EventDict) -> EventDict:

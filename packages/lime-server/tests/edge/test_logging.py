@@ -7,6 +7,7 @@ import logging
 import pytest
 import structlog
 
+from lime_server.core.origin import Origin, coming_from
 from lime_server.logging import HIDDEN, configure
 
 AGENT = "at_" + "a1B2" * 11
@@ -33,7 +34,7 @@ def lines(restored):
 
 
 def test_a_line_holds_what_was_bound_to_the_request(lines):
-    with structlog.contextvars.bound_contextvars(request_id="r1"):
+    with coming_from(Origin("r1")):
         structlog.get_logger("lime").info("hello", count=1)
         logging.getLogger("other").warning("%s", "there", extra={"colour": "blue"})
     first, second = lines()

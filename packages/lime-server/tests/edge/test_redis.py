@@ -373,7 +373,7 @@ async def test_a_quiet_line_is_tested_and_kept(ringing, redis_url):
     tested = False
     while not tested:
         tested = [each["cmd"] for each in await listeners(client)] == ["ping"]
-    await client.publish(bell.channel, "someone login 3")
+    await client.publish(bell.channel, "someone\nlogin 3")
     assert await heard.get() == ("login", "3")
     assert bell.subscribed.is_set()
     await client.aclose()
@@ -383,12 +383,13 @@ async def test_noise_on_the_channel_is_harmless(ringing, redis_url):
     bell = await ringing()
     heard, _ = heard_by(bell)
     client = Redis.from_url(redis_url)
-    for noise in ("", "x", "x y", "x  z"):
+    for noise in ("", "x", "x\n", "x\n\ny", "x\n z", "x y"):
         await client.publish(bell.channel, noise)
-    await client.publish(bell.channel, "someone login 4")
+    await client.publish(bell.channel, "someone\nlogin 4\nlogin 5")
     last = None
     while last != ("login", "4"):
         last = await heard.get()
+    assert await heard.get() == ("login", "5")
     await client.aclose()
 
 

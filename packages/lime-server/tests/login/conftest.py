@@ -7,17 +7,22 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 import lime_jwt
 import lime_pow
+from lime_server.composition import build
+from lime_server.composition.parts import Parts
 from lime_server.core.agents import Agent, Agents
 from lime_server.core.keyring import KeyRing, Keys
 from lime_server.core.keys import Key, KeyState, Rules
 from lime_server.foundation.owners import Owner, Owners
 from lime_server.foundation.sites import Site, Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, Secrets
+from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.memory.binding import MemoryBindings
 from lime_server.infrastructure.memory.clock import ManualClock
 from lime_server.infrastructure.memory.identities import (
     MemoryAgents,
@@ -26,6 +31,8 @@ from lime_server.infrastructure.memory.identities import (
     MemorySites,
 )
 from lime_server.infrastructure.memory.keys import MemoryKeys
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
+from lime_server.infrastructure.memory.mcp_oauth import MemoryOAuth
 from lime_server.infrastructure.memory.site_login import MemoryEvents, MemoryLogins, MemorySiteLogin
 from lime_server.infrastructure.memory.tally import MemoryTally
 from lime_server.infrastructure.postgres.events import PostgresEvents
@@ -41,6 +48,11 @@ from lime_server.modules.site_login.passports import Passports
 from lime_server.modules.site_login.service import LoginRules, SiteLogin
 from lime_server.modules.site_login.stream import StreamParts, StreamTiming
 from lime_server.modules.site_login.sweep import Sweep, SweepRules
+from lime_server.settings import Settings
+from tests.support.accounts import memory_accounts
+from tests.support.oauth import memory_oauth
+from tests.support.registry import memory_registry
+from tests.support.trust import memory_trust
 
 ISSUER = "https://lime.example"
 SECRETS = Secrets.derived_from(bytes(range(32)))
@@ -223,7 +235,7 @@ class World:
         )
         self.sweep = Sweep(
             logins=stores.logins,
-            rules=SweepRules(0.01, WINDOW, timedelta(hours=1)),
+            rules=SweepRules(0.01, LIFETIME, WINDOW, timedelta(hours=1)),
             draw=lambda: 0.0,
             **shared,
         )
@@ -342,3 +354,75 @@ def help_() -> SimpleNamespace:
         wrong_nonce_for=wrong_nonce_for,
         running=running,
     )
+
+
+BASE = "https://lime.example/api/v1"
+
+
+@pytest.fixture
+def parts(small_world):
+    world = small_world
+    settings = Settings(
+        public_url="https://lime.example",
+        database_url="postgresql://unused",
+        master_key="00" * 32,
+        difficulty=1,
+        access_log=False,
+    )
+    trust = memory_trust(world.backend.owners._identities, world.clock)
+    return Parts(
+        settings=settings,
+        clock=world.clock,
+        transactions=trust.transactions,
+        audit=trust.audit,
+        operators=trust.operators,
+        kyc=trust.kyc,
+        accounts=(
+            office := memory_accounts(
+                settings,
+                world.backend.owners._identities,
+                tokens=SECRETS.tokens,
+                transactions=trust.transactions,
+                audit=trust.audit,
+                clock=world.clock,
+            )
+        ),
+        sessions=office.routes.sessions,
+        owners=world.owners,
+        agents=world.agents,
+        sites=world.sites,
+        registry=memory_registry(world.backend.logins._shared, world.clock),
+        standing=world.backend.sites,
+        logins=world.backend.logins,
+        events=world.backend.events,
+        bindings=MemoryBindings(world.backend.owners._identities),
+        oauth=memory_oauth(MemoryOAuth()),
+        answers=MemoryAnswers(),
+        tokens=SECRETS.tokens,
+        puzzles=Puzzles(),
+        signer=RingSigner(world.ring),
+        keys=world.ring._keys,
+        ring=world.ring,
+        bell=world.bell,
+        counter=MemoryLimiter(lambda: 0.0),
+    )
+
+
+@pytest.fixture
+async def api(small_world, parts):
+    """A client of the application, and who it can pretend to be."""
+    app = build(parts)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=BASE) as client,
+    ):
+        yield SimpleNamespace(
+            app=app,
+            client=client,
+            get=client.get,
+            post=client.post,
+            agent={"X-Agent-Token": small_world.agent_token.text},
+            site={"X-Site-Token": small_world.site_token.text},
+            other_site={"X-Site-Token": small_world.other_token.text},
+        )

@@ -15,6 +15,14 @@ def held(seat):
     return [due.event.event_id for due in seat.queue]
 
 
+@pytest.fixture
+def elsewhere(world, help_):
+    """Another server on the same stores, of which this one hears nothing."""
+    other = help_.World(world.backend, world.clock, world.ring)
+    other.agent, other.site = world.agent, world.site
+    return other
+
+
 async def round_(world):
     """Rounds until nothing more is to be done."""
     await world.delivery.serve_rung()
@@ -68,10 +76,10 @@ async def test_a_stream_sees_what_another_acknowledged_if_it_was_there_before(wo
         assert held(seat) == [after]
 
 
-async def test_a_poll_finds_what_no_ring_told(world):
+async def test_a_poll_finds_what_no_ring_told(world, elsewhere):
     with world.delivery.seat(world.site.site_id, "worker") as seat:
         await round_(world)
-        request_id = await world.approved()  # nobody listens to the bell
+        request_id = await elsewhere.approved()  # whose bell nobody hears
         await round_(world)
         assert held(seat) == []
         await world.delivery.poll()

@@ -4,25 +4,13 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
-from types import SimpleNamespace
 
 import httpx
 import pytest
 
 import lime_server.modules.site_login.wire as wire_module
 from lime_server.composition import build
-from lime_server.composition.parts import Parts
 from lime_server.core.errors import Unavailable
-from lime_server.infrastructure.crypto import Puzzles, RingSigner
-from lime_server.infrastructure.memory.answers import MemoryAnswers
-from lime_server.infrastructure.memory.binding import MemoryBindings
-from lime_server.infrastructure.memory.limiter import MemoryLimiter
-from lime_server.infrastructure.memory.mcp_oauth import MemoryOAuth
-from lime_server.settings import Settings
-from tests.support.accounts import memory_accounts
-from tests.support.oauth import memory_oauth
-from tests.support.registry import memory_registry
-from tests.support.trust import memory_trust
 
 BASE = "https://lime.example/api/v1"
 REQUESTS = "/modules/agent-login/requests"
@@ -30,75 +18,6 @@ ACK = "/modules/agent-login/events/ack"
 NOT_IDS = ["x", "..%2F..%2Fcore", "%00", "0190a2b4-0000-7000-8000-00000000000g", "a" * 1000]
 UNKNOWN = "0190a2b4-0000-7000-8000-000000000000"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
-
-
-@pytest.fixture
-def parts(small_world, help_):
-    world = small_world
-    settings = Settings(
-        public_url="https://lime.example",
-        database_url="postgresql://unused",
-        master_key="00" * 32,
-        difficulty=1,
-        access_log=False,
-    )
-    trust = memory_trust(world.backend.owners._identities, world.clock)
-    return Parts(
-        settings=settings,
-        clock=world.clock,
-        transactions=trust.transactions,
-        audit=trust.audit,
-        operators=trust.operators,
-        kyc=trust.kyc,
-        accounts=(
-            office := memory_accounts(
-                settings,
-                world.backend.owners._identities,
-                tokens=help_.SECRETS.tokens,
-                transactions=trust.transactions,
-                audit=trust.audit,
-                clock=world.clock,
-            )
-        ),
-        sessions=office.routes.sessions,
-        owners=world.owners,
-        agents=world.agents,
-        sites=world.sites,
-        registry=memory_registry(world.backend.logins._shared, world.clock),
-        standing=world.backend.sites,
-        logins=world.backend.logins,
-        events=world.backend.events,
-        bindings=MemoryBindings(world.backend.owners._identities),
-        oauth=memory_oauth(MemoryOAuth()),
-        answers=MemoryAnswers(),
-        tokens=help_.SECRETS.tokens,
-        puzzles=Puzzles(),
-        signer=RingSigner(world.ring),
-        keys=world.ring._keys,
-        ring=world.ring,
-        bell=world.bell,
-        counter=MemoryLimiter(lambda: 0.0),
-    )
-
-
-@pytest.fixture
-async def api(small_world, parts):
-    """A client of the application, and who it can pretend to be."""
-    app = build(parts)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=BASE) as client,
-    ):
-        yield SimpleNamespace(
-            app=app,
-            client=client,
-            get=client.get,
-            post=client.post,
-            agent={"X-Agent-Token": small_world.agent_token.text},
-            site={"X-Site-Token": small_world.site_token.text},
-            other_site={"X-Site-Token": small_world.other_token.text},
-        )
 
 
 def data(response, status=200):

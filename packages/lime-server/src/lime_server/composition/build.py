@@ -1,7 +1,7 @@
 """Pure wiring: parts in, application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -28,6 +28,7 @@ from lime_server.infrastructure.web.portal_export import NO_PORTAL, Export
 from lime_server.modules.accounts.routes import router as account_routes
 from lime_server.modules.audit.routes import router as audit_routes
 from lime_server.modules.binding.routes import router as binding_routes
+from lime_server.modules.express import ExpressRoute
 from lime_server.modules.kyc.routes import CASES as KYC_CASES
 from lime_server.modules.kyc.routes import router as kyc_routes
 from lime_server.modules.kyc.wire import LARGEST_BODY as LARGEST_KYC_BODY
@@ -41,6 +42,7 @@ from lime_server.modules.mcp_oauth.token_routes import metadata_router, token_ro
 from lime_server.modules.operator.routes import OperatorParts
 from lime_server.modules.operator.routes import router as operator_routes
 from lime_server.modules.site_login.delivery import Delivery, DeliveryTiming
+from lime_server.modules.site_login.express import express
 from lime_server.modules.site_login.passports import Passports
 from lime_server.modules.site_login.routes import SiteLoginParts
 from lime_server.modules.site_login.routes import router as site_login_routes
@@ -127,7 +129,8 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
         ),
     )
     api = APIRouter(prefix=API_PATH)
-    api.include_router(site_login_routes(_site_login(parts, delivery)))
+    site_login = _site_login(parts, delivery)
+    api.include_router(site_login_routes(site_login))
     # Before the sites by id: `me` is none.
     api.include_router(whoami_routes(parts.agents, parts.sites))
     for routes in desk.routes:
@@ -145,7 +148,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
     app.include_router(metadata_router(metadata(settings.public_url, settings.mcp_scopes)))
     if parts.accounts.mailbox is not None:
         app.include_router(mailbox_route(parts.accounts.mailbox))
-    install(app, _edge(parts))
+    install(app, _edge(parts, express(site_login)))
     describe(app, session_cookie=parts.sessions.rules.cookie)
     if settings.docs:
         docs.install(app)
@@ -195,13 +198,14 @@ def _sweep(parts: Parts) -> Sweep:
         clock=parts.clock,
         rules=SweepRules(
             interval=settings.sweep_interval,
+            lifetime=_seconds(settings.login_lifetime),
             delivery_window=_seconds(settings.delivery_window),
             retention=_seconds(settings.retention),
         ),
     )
 
 
-def _edge(parts: Parts) -> Edge:
+def _edge(parts: Parts, shorter: Sequence[ExpressRoute]) -> Edge:
     settings = parts.settings
     return Edge(
         ring=parts.ring,
@@ -227,6 +231,7 @@ def _edge(parts: Parts) -> Edge:
         },
         plain=PLAIN_PATHS,
         cross_origin=CROSS_ORIGIN_PATHS,
+        express=shorter,
         body_timeout=settings.body_timeout,
         idempotency_window=_seconds(settings.idempotency_window),
         recheck=partial(_recheck, parts),

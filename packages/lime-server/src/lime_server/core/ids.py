@@ -20,6 +20,11 @@ def new_id(now: datetime) -> str:
     return str(UUID(int=(milliseconds << 80) | _VERSION_7 | (high << 64) | _VARIANT | low))
 
 
+def lowest_id(moment: datetime) -> str:
+    """Below the id of everything made at `moment` or later, and above what was made before."""
+    return str(UUID(int=int(moment.timestamp() * 1000) << 80))
+
+
 def parse_id(text: str) -> str | None:
     """`text` in lower case if it is a UUID in its usual spelling, else None.
 

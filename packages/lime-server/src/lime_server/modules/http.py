@@ -98,8 +98,12 @@ class ErrorEnvelope(BaseModel):
 def success(data: BaseModel, *, status: int = 200, cacheable: bool = False) -> Response:
     """`data` in its envelope. Nothing of ours may be kept by a cache unless said otherwise."""
     headers = {} if cacheable else {"Cache-Control": "no-store"}
-    body = b'{"ok":true,"data":' + data.model_dump_json().encode() + b"}"
-    return Response(body, status, headers, media_type="application/json")
+    return Response(enveloped(data), status, headers, media_type="application/json")
+
+
+def enveloped(data: BaseModel) -> bytes:
+    """`data` in its envelope, as it travels."""
+    return b'{"ok":true,"data":' + data.model_dump_json().encode() + b"}"
 
 
 REQUEST_ID_HEADER = {

@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lime_server.core.ids import lowest_id
 from lime_server.infrastructure.memory.identities import MemoryIdentities
 from lime_server.modules.site_login.model import (
     DueEvent,
     Event,
     EventKind,
     KnownLogin,
+    Lease,
     Login,
     State,
 )
@@ -52,7 +54,9 @@ class MemoryLogins:
         site = None if login is None else self._shared.identities.site(login.site_id)
         return None if login is None or site is None else KnownLogin(login, site)
 
-    async def decide(self, old: Login, new: Login, event: Event) -> bool:
+    async def decide(
+        self, old: Login, new: Login, event: Event, lease: Lease | None = None
+    ) -> bool:
         """Replace `old` by `new` and keep `event`, both or neither."""
         current = self._shared.logins.get(old.request_id)
         if current is None or current.state is not old.state:
@@ -60,7 +64,9 @@ class MemoryLogins:
         if new.decided_at is None or new.decided_at >= current.expires_at:
             return False
         self._shared.logins[new.request_id] = new
-        self._shared.events[event.event_id] = _Row(event)
+        row = self._shared.events[event.event_id] = _Row(event)
+        if lease is not None:
+            row.leased_to, row.leased_until = lease.consumer, lease.until
         return True
 
     async def expire(self, now: datetime, *, deliver_until: datetime, limit: int) -> list[Event]:
@@ -75,17 +81,24 @@ class MemoryLogins:
             events.append(event)
         return events
 
-    async def prune(self, now: datetime, *, finished_before: datetime, limit: int) -> int:
+    async def prune(
+        self, now: datetime, *, requests_before: datetime, events_before: datetime, limit: int
+    ) -> int:
         """Delete old requests and dead events, at most `limit` of each."""
         shared = self._shared
-        dead = [id_ for id_, row in shared.events.items() if row.event.deliver_until <= now][:limit]
+        bound = lowest_id(events_before)
+        dead = [
+            id_
+            for id_, row in shared.events.items()
+            if id_ < bound and row.event.deliver_until <= now
+        ][:limit]
         for event_id in dead:
             del shared.events[event_id]
         old = [
             login.request_id
             for login in shared.logins.values()
             if not login.is_pending
-            and login.expires_at < finished_before
+            and login.request_id < lowest_id(requests_before)
             and login.request_id not in shared.events
         ][:limit]
         for request_id in old:

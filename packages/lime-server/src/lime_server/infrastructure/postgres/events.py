@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 
 from lime_server.core.agents import Agent
+from lime_server.infrastructure.grouping import Grouped
 from lime_server.infrastructure.postgres.pool import Database
 from lime_server.modules.site_login.model import DueEvent, Event, EventKind
 
@@ -85,13 +86,14 @@ _ACKNOWLEDGE = f"""
     WITH {_RELAXED}, acknowledged AS (
         UPDATE modules.site_login_events e
         SET acknowledged_at = coalesce(e.acknowledged_at, $3)
-        FROM relaxed
-        WHERE e.event_id = ANY ($2::uuid[]) AND e.site_id IS NOT DISTINCT FROM $1::uuid
+        FROM relaxed, unnest($1::uuid[], $2::uuid[]) AS w (site_id, event_id)
+        WHERE e.event_id = w.event_id AND e.site_id IS NOT DISTINCT FROM w.site_id
         RETURNING e.event_id, e.kind
     )
     UPDATE modules.site_login_requests r SET state = 'DELIVERED'
     FROM acknowledged a
     WHERE r.request_id = a.event_id AND a.kind = 'approved' AND r.state = 'APPROVED'
+    RETURNING r.request_id
 """  # noqa: S608 - constants
 
 _STILL_PENDING = """
@@ -106,6 +108,7 @@ class PostgresEvents:
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
+        self._acknowledge = Grouped(self._acknowledge_all)
 
     async def lease(
         self,
@@ -143,8 +146,27 @@ class PostgresEvents:
 
     async def acknowledge(self, site_id: str, event_ids: Sequence[str], now: datetime) -> int:
         """Note that the site has these events; its approved requests become DELIVERED."""
-        tag = await self._database.execute(_ACKNOWLEDGE, site_id, list(event_ids), now)
-        return int(tag.rpartition(" ")[2])
+        return await self._acknowledge((site_id, event_ids, now))
+
+    async def _acknowledge_all(
+        self, asked: list[tuple[str, Sequence[str], datetime]]
+    ) -> Sequence[int]:
+        # In the order of their ids: two groups with the same events do not lock them crosswise.
+        pairs = sorted({(event_id, site_id) for site_id, ids, _ in asked for event_id in ids})
+        rows = await self._database.fetch(
+            _ACKNOWLEDGE,
+            [site_id for _, site_id in pairs],
+            [event_id for event_id, _ in pairs],
+            max(now for _, _, now in asked),
+        )
+        # Each counts once, for whoever was first to say so.
+        delivered = {row["request_id"] for row in rows}
+        counts = []
+        for _, event_ids, _ in asked:
+            theirs = delivered.intersection(event_ids)
+            delivered -= theirs
+            counts.append(len(theirs))
+        return counts
 
     async def decided(self, request_ids: Collection[str]) -> set[str]:
         """Those requests that are no longer written as PENDING, or no longer there."""

@@ -1,6 +1,6 @@
 """Owners, agents and sites in PostgreSQL."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -9,6 +9,7 @@ from lime_server.core.agents import Agent
 from lime_server.core.errors import Conflict, NotFound
 from lime_server.foundation.owners import Owner
 from lime_server.foundation.sites import Site
+from lime_server.infrastructure.grouping import Grouped
 from lime_server.infrastructure.postgres.pool import Database
 
 OWNER_COLUMNS = """
@@ -29,9 +30,10 @@ SITE_TABLES = "foundation.sites s JOIN foundation.owners so ON so.owner_id = s.o
 # The pieces above are constants of this module, which is what makes composing them safe.
 _OWNER_BY_EMAIL = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.email = $1"  # noqa: S608 - constants
 _OWNER_BY_ID = f"SELECT {OWNER_COLUMNS} FROM foundation.owners o WHERE o.owner_id = $1"  # noqa: S608 - constants
-_AGENT_BY_TOKEN = f"""
-    SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} JOIN core.agent_tokens t ON t.agent_id = a.agent_id
-    WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)
+_AGENTS_BY_TOKEN = f"""
+    SELECT t.token_hash, {AGENT_COLUMNS}
+    FROM {AGENT_TABLES} JOIN core.agent_tokens t ON t.agent_id = a.agent_id
+    WHERE t.token_hash = ANY ($1::bytea[]) AND (t.expires_at IS NULL OR t.expires_at > $2)
 """  # noqa: S608 - constants
 _AGENT_BY_ID = f"""
     SELECT {AGENT_COLUMNS} FROM {AGENT_TABLES} WHERE a.agent_id = $1 AND a.deleted_at IS NULL
@@ -42,9 +44,10 @@ _SITE_BY_ID = f"""
 _REDIRECT_URIS = """
     SELECT site_id, redirect_uris FROM foundation.sites WHERE site_id = ANY ($1::uuid[])
 """
-_SITE_BY_TOKEN = f"""
-    SELECT {SITE_COLUMNS} FROM {SITE_TABLES} JOIN foundation.site_tokens t ON t.site_id = s.site_id
-    WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)
+_SITES_BY_TOKEN = f"""
+    SELECT t.token_hash, {SITE_COLUMNS}
+    FROM {SITE_TABLES} JOIN foundation.site_tokens t ON t.site_id = s.site_id
+    WHERE t.token_hash = ANY ($1::bytea[]) AND (t.expires_at IS NULL OR t.expires_at > $2)
 """  # noqa: S608 - constants
 _SITES_IN_GOOD_STANDING = f"""
     SELECT s.site_id FROM {SITE_TABLES}
@@ -119,6 +122,7 @@ class PostgresAgents:
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
+        self._by_token = Grouped(self._by_tokens)
 
     async def add(self, agent: Agent, token_hash: bytes) -> None:
         """Keep a new agent. Raises `core.errors.NotFound` if there is no such owner."""
@@ -139,7 +143,12 @@ class PostgresAgents:
 
     async def by_token(self, token_hash: bytes, now: datetime) -> Agent | None:
         """The agent whose token, which works at `now`, has this hash."""
-        return agent_or_none(await self._database.fetchrow(_AGENT_BY_TOKEN, token_hash, now))
+        return await self._by_token((token_hash, now))
+
+    async def _by_tokens(self, asked: list[tuple[bytes, datetime]]) -> Sequence[Agent | None]:
+        rows = await self._database.fetch(_AGENTS_BY_TOKEN, *_hashes_and_time(asked))
+        found = {row["token_hash"]: agent_of(row) for row in rows}
+        return [found.get(token_hash) for token_hash, _ in asked]
 
     async def by_id(self, agent_id: str) -> Agent | None:
         """The agent with this id, unless it was deleted."""
@@ -152,6 +161,7 @@ class PostgresSites:
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
+        self._by_token = Grouped(self._by_tokens)
 
     async def add(self, site: Site, token_hash: bytes) -> None:
         """Keep a new site. Raises `core.errors.NotFound` if there is no such owner."""
@@ -172,13 +182,17 @@ class PostgresSites:
 
     async def by_token(self, token_hash: bytes, now: datetime) -> Site | None:
         """The site whose token, which works at `now`, has this hash."""
-        row = await self._database.fetchrow(_SITE_BY_TOKEN, token_hash, now)
-        return None if row is None else Site(**row)
+        return await self._by_token((token_hash, now))
+
+    async def _by_tokens(self, asked: list[tuple[bytes, datetime]]) -> Sequence[Site | None]:
+        rows = await self._database.fetch(_SITES_BY_TOKEN, *_hashes_and_time(asked))
+        found = {row["token_hash"]: site_of(row) for row in rows}
+        return [found.get(token_hash) for token_hash, _ in asked]
 
     async def by_id(self, site_id: str) -> Site | None:
         """The site with this id, unless it was deleted."""
         row = await self._database.fetchrow(_SITE_BY_ID, site_id)
-        return None if row is None else Site(**row)
+        return None if row is None else site_of(row)
 
     async def redirect_uris(self, site_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """Where browsers may be sent back to, for each of these sites that there is."""
@@ -196,9 +210,42 @@ class PostgresSites:
         return set(token_hashes) - {row["token_hash"] for row in rows}
 
 
+def _hashes_and_time(asked: list[tuple[bytes, datetime]]) -> tuple[list[bytes], datetime]:
+    """What a group asks: each hash once, and at the latest of their moments, a few µs apart."""
+    return list({token_hash for token_hash, _ in asked}), max(now for _, now in asked)
+
+
 def agent_of(row: asyncpg.Record) -> Agent:
-    """An agent from a row of AGENT_COLUMNS."""
-    return Agent(**{**row, "capabilities": frozenset(row["capabilities"])})
+    """An agent from a row that has AGENT_COLUMNS."""
+    return Agent(
+        agent_id=row["agent_id"],
+        owner_id=row["owner_id"],
+        display_name=row["display_name"],
+        description=row["description"],
+        avatar_url=row["avatar_url"],
+        active=row["active"],
+        created_at=row["created_at"],
+        owner_suspended=row["owner_suspended"],
+        kyc_level=row["kyc_level"],
+        suspended=row["suspended"],
+        capabilities=frozenset(row["capabilities"]),
+        last_used_at=row["last_used_at"],
+    )
+
+
+def site_of(row: asyncpg.Record) -> Site:
+    """A site from a row that has SITE_COLUMNS."""
+    return Site(
+        site_id=row["site_id"],
+        owner_id=row["owner_id"],
+        display_name=row["display_name"],
+        domain=row["domain"],
+        domain_verified=row["domain_verified"],
+        suspended=row["suspended"],
+        created_at=row["created_at"],
+        active=row["active"],
+        last_used_at=row["last_used_at"],
+    )
 
 
 def agent_or_none(row: asyncpg.Record | None) -> Agent | None:

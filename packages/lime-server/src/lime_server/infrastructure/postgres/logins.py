@@ -1,46 +1,75 @@
-"""Login requests in PostgreSQL."""
+"""Login requests in PostgreSQL.
 
+What every login needs is asked in groups (`grouping`): the statements take arrays, and what one
+caller alone asks is an array of one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
-from lime_server.foundation.sites import Site
-from lime_server.infrastructure.postgres.identities import SITE_COLUMNS, SITE_TABLES
+from lime_server.core.ids import lowest_id
+from lime_server.infrastructure.grouping import Grouped
+from lime_server.infrastructure.postgres.identities import SITE_COLUMNS, SITE_TABLES, site_of
 from lime_server.infrastructure.postgres.pool import Database
-from lime_server.modules.site_login.model import Event, EventKind, KnownLogin, Login, State
+from lime_server.modules.site_login.model import (
+    Event,
+    EventKind,
+    KnownLogin,
+    Lease,
+    Login,
+    State,
+)
 
 _ADD = """
     INSERT INTO modules.site_login_requests
         (request_id, site_id, state, challenge, difficulty, redirect_url, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[],
+        $6::text[], $7::timestamptz[], $8::timestamptz[])
 """
 
 _FIND = f"""
     SELECT r.request_id, r.state, r.challenge, r.difficulty, r.redirect_url,
         r.created_at AS login_created_at, r.expires_at, r.agent_id, r.decided_at, {SITE_COLUMNS}
     FROM {SITE_TABLES} JOIN modules.site_login_requests r ON r.site_id = s.site_id
-    WHERE r.request_id = $1
+    WHERE r.request_id = ANY ($1::uuid[])
 """  # noqa: S608 - constants
 
 # The change of state and the event that tells of it are one statement, so they are one commit. Who
 # comes second waits for the first one's row lock, then finds that `state` no longer matches.
 _DECIDE = """
-    WITH won AS (
-        UPDATE modules.site_login_requests
-        SET state = $3, agent_id = $4, decided_at = $5
-        WHERE request_id = $1 AND state = $2 AND expires_at > $5
-        RETURNING request_id
+    WITH wanted AS (
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[],
+            $6::uuid[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[],
+            $11::text[], $12::timestamptz[])
+            AS w (request_id, old_state, state, agent_id, decided_at,
+                  site_id, kind, redirect_url, created_at, deliver_until,
+                  leased_to, leased_until)
+    ), won AS (
+        UPDATE modules.site_login_requests r
+        SET state = w.state, agent_id = w.agent_id, decided_at = w.decided_at
+        FROM wanted w
+        WHERE r.request_id = w.request_id AND r.state = w.old_state AND r.expires_at > w.decided_at
+        RETURNING w.*
     )
     INSERT INTO modules.site_login_events
-        (event_id, site_id, kind, agent_id, redirect_url, created_at, deliver_until)
-    SELECT request_id, $6, $7, $4, $8, $9, $10 FROM won
+        (event_id, site_id, kind, agent_id, redirect_url, created_at, deliver_until,
+         leased_to, leased_until)
+    SELECT request_id, site_id, kind, agent_id, redirect_url, created_at, deliver_until,
+        leased_to, leased_until
+    FROM won
     RETURNING event_id
 """
+
+WRITES_AT_ONCE = 2
+"""Groups of writes that travel at once: while one waits for the disk, the next one is at work."""
 
 _EXPIRE = """
     WITH due AS (
         SELECT request_id FROM modules.site_login_requests
-        WHERE state = 'PENDING' AND expires_at <= $1
+        WHERE decided_at IS NULL AND expires_at <= $1
         ORDER BY expires_at LIMIT $3
         FOR UPDATE SKIP LOCKED
     ), expired AS (
@@ -55,25 +84,36 @@ _EXPIRE = """
     RETURNING event_id, site_id, redirect_url
 """
 
-# An event that can still be sent outlives its request's retention, however short that is.
+# Both find what is old by its id, of which the first bits are the time it was made: everything
+# below the bound is to go, so nobody reads what has to stay. An event that can still be sent
+# outlives its request's retention, however short that is.
 _PRUNE_REQUESTS = """
     DELETE FROM modules.site_login_requests WHERE request_id IN (
         SELECT r.request_id FROM modules.site_login_requests r
-        WHERE r.expires_at < $1 AND r.state <> 'PENDING' AND NOT EXISTS (
+        WHERE r.request_id < $1 AND r.decided_at IS NOT NULL AND NOT EXISTS (
             SELECT FROM modules.site_login_events e
             WHERE e.event_id = r.request_id AND e.deliver_until > $2
         )
-        LIMIT $3
+        ORDER BY r.request_id LIMIT $3
         FOR UPDATE SKIP LOCKED
     )
 """
 _PRUNE_EVENTS = """
     DELETE FROM modules.site_login_events WHERE event_id IN (
-        SELECT event_id FROM modules.site_login_events WHERE deliver_until <= $1
-        LIMIT $2
+        SELECT event_id FROM modules.site_login_events
+        WHERE event_id < $1 AND deliver_until <= $2
+        ORDER BY event_id LIMIT $3
         FOR UPDATE SKIP LOCKED
     )
 """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decision:
+    old: Login
+    new: Login
+    event: Event
+    lease: Lease | None
 
 
 class PostgresLogins:
@@ -82,42 +122,67 @@ class PostgresLogins:
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
+        self._add = Grouped(self._add_all, at_once=WRITES_AT_ONCE)
+        self._find = Grouped(self._find_all)
+        self._decide = Grouped(self._decide_all, at_once=WRITES_AT_ONCE)
 
     async def add(self, login: Login) -> None:
         """Keep a new request."""
+        await self._add(login)
+
+    async def _add_all(self, logins: list[Login]) -> Sequence[None]:
         await self._database.execute(
             _ADD,
-            login.request_id,
-            login.site_id,
-            login.state,
-            login.challenge,
-            login.difficulty,
-            login.redirect_url,
-            login.created_at,
-            login.expires_at,
+            [login.request_id for login in logins],
+            [login.site_id for login in logins],
+            [login.state for login in logins],
+            [login.challenge for login in logins],
+            [login.difficulty for login in logins],
+            [login.redirect_url for login in logins],
+            [login.created_at for login in logins],
+            [login.expires_at for login in logins],
         )
+        return [None] * len(logins)
 
     async def find(self, request_id: str) -> KnownLogin | None:
         """The request as it was last written."""
-        row = await self._database.fetchrow(_FIND, request_id)
-        return None if row is None else KnownLogin(_login(row), _site(row))
+        return await self._find(request_id)
 
-    async def decide(self, old: Login, new: Login, event: Event) -> bool:
+    async def _find_all(self, request_ids: list[str]) -> Sequence[KnownLogin | None]:
+        rows = await self._database.fetch(_FIND, request_ids)
+        found = {row["request_id"]: KnownLogin(_login(row), site_of(row)) for row in rows}
+        return [found.get(request_id) for request_id in request_ids]
+
+    async def decide(
+        self, old: Login, new: Login, event: Event, lease: Lease | None = None
+    ) -> bool:
         """Replace `old` by `new` and keep `event`, both or neither, and durably."""
-        event_id = await self._database.fetchval(
+        return await self._decide(_Decision(old, new, event, lease))
+
+    async def _decide_all(self, asked: list[_Decision]) -> Sequence[bool]:
+        # Who asked first for a request is the one that may win. The others in this group were
+        # slower, or they lose to whom the first one loses to.
+        first = {each.new.request_id: each for each in reversed(asked)}
+        # In the order of their ids, so that two servers that decide the same requests do not lock
+        # them crosswise.
+        wanted = [first[request_id] for request_id in sorted(first)]
+        rows = await self._database.fetch(
             _DECIDE,
-            new.request_id,
-            old.state,
-            new.state,
-            new.agent_id,
-            new.decided_at,
-            event.site_id,
-            event.kind,
-            event.redirect_url,
-            event.created_at,
-            event.deliver_until,
+            [each.new.request_id for each in wanted],
+            [each.old.state for each in wanted],
+            [each.new.state for each in wanted],
+            [each.new.agent_id for each in wanted],
+            [each.new.decided_at for each in wanted],
+            [each.event.site_id for each in wanted],
+            [each.event.kind for each in wanted],
+            [each.event.redirect_url for each in wanted],
+            [each.event.created_at for each in wanted],
+            [each.event.deliver_until for each in wanted],
+            [each.lease and each.lease.consumer for each in wanted],
+            [each.lease and each.lease.until for each in wanted],
         )
-        return event_id is not None
+        won = {row["event_id"] for row in rows}
+        return [each is first[each.new.request_id] and each.new.request_id in won for each in asked]
 
     async def expire(self, now: datetime, *, deliver_until: datetime, limit: int) -> list[Event]:
         """Expire at most `limit` requests that are due, each with its event."""
@@ -136,10 +201,14 @@ class PostgresLogins:
             for row in rows
         ]
 
-    async def prune(self, now: datetime, *, finished_before: datetime, limit: int) -> int:
+    async def prune(
+        self, now: datetime, *, requests_before: datetime, events_before: datetime, limit: int
+    ) -> int:
         """Delete old requests and dead events, at most `limit` of each."""
-        events = await self._database.execute(_PRUNE_EVENTS, now, limit)
-        requests = await self._database.execute(_PRUNE_REQUESTS, finished_before, now, limit)
+        events = await self._database.execute(_PRUNE_EVENTS, lowest_id(events_before), now, limit)
+        requests = await self._database.execute(
+            _PRUNE_REQUESTS, lowest_id(requests_before), now, limit
+        )
         return sum(int(tag.rpartition(" ")[2]) for tag in (events, requests))
 
 
@@ -155,18 +224,4 @@ def _login(row: asyncpg.Record) -> Login:
         expires_at=row["expires_at"],
         agent_id=row["agent_id"],
         decided_at=row["decided_at"],
-    )
-
-
-def _site(row: asyncpg.Record) -> Site:
-    return Site(
-        site_id=row["site_id"],
-        owner_id=row["owner_id"],
-        display_name=row["display_name"],
-        domain=row["domain"],
-        domain_verified=row["domain_verified"],
-        suspended=row["suspended"],
-        created_at=row["created_at"],
-        active=row["active"],
-        last_used_at=row["last_used_at"],
     )

@@ -144,6 +144,7 @@ async def open_database(url: str, *, size: int, patience: float) -> AsyncIterato
             timeout=patience,
             command_timeout=patience,
             init=_prepare,
+            reset=_leave_as_it_is,
             server_settings={"application_name": "lime-server"},
         )
     try:
@@ -157,6 +158,21 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec(
         "uuid", encoder=str, decoder=str, schema="pg_catalog", format="text"
     )
+    # Every statement here reaches a few rows through an index, whatever its arguments. So it is
+    # planned once for each connection: with arrays, PostgreSQL would plan anew each time, which
+    # costs several times what the statement does. And a plan that is kept must not be one that
+    # reads a whole table because that was small, or not yet analysed, when it was made.
+    await connection.execute(
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
+        "SET enable_hashjoin = off; SET enable_mergejoin = off"
+    )
+
+
+async def _leave_as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Nothing to undo when a connection goes back: what we set, we set for one transaction.
+
+    asyncpg would otherwise send a statement of its own after each of ours.
+    """
 
 
 async def _close(pool: Pool, patience: float) -> None:

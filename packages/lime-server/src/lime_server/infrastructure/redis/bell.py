@@ -1,13 +1,15 @@
 """Wake-ups between servers, by publish and subscribe."""
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import structlog
 from redis.exceptions import RedisError
 
+from lime_server.infrastructure.grouping import Grouped
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.redis.engine import (
     Engine,
@@ -47,6 +49,7 @@ class RedisBell:
         self._sleep = sleep
         self._silence = silence
         self._here = MemoryBell()
+        self._publish = Grouped(self._publish_all)
         # Own rings are delivered directly and recognised when they come back.
         self._sender = secrets.token_hex(8)
         self.channel = CHANNEL + str(database_number(engine.client))
@@ -56,11 +59,14 @@ class RedisBell:
     async def ring(self, topic: str, ident: str) -> None:
         """Wake whoever listens, in every process; never raises, waits at most for the timeout."""
         self._here.tell(topic, ident)
-        message = f"{self._sender} {topic} {ident}"
-        try:
+        await self._publish(f"{topic} {ident}")
+
+    async def _publish_all(self, rings: list[str]) -> Sequence[None]:
+        """One message for rings that come together: the sender, then a line for each."""
+        message = "\n".join([self._sender, *rings])
+        with contextlib.suppress(EngineAwayError):
             await self._engine.ask(lambda: self._engine.client.publish(self.channel, message))
-        except EngineAwayError:
-            return
+        return [None] * len(rings)
 
     def listen(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
         """Call `callback(topic, ident)` for every ring; returns the function that stops it."""
@@ -106,9 +112,11 @@ class RedisBell:
             self.subscribed.set()
         if message["type"] != "message":
             return
-        sender, topic, ident = f"{message['data']}  ".split(" ", 2)
+        sender, *rings = str(message["data"]).split("\n")
         if sender != self._sender:
-            self._here.tell(topic, ident.rstrip())
+            for ring in rings:
+                topic, _, ident = ring.partition(" ")
+                self._here.tell(topic, ident)
 
 
 def _end_if_cancelled() -> None:

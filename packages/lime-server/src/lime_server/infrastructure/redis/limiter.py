@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from redis.exceptions import NoScriptError
 
 from lime_server.core.ports import Limit
+from lime_server.infrastructure.grouping import Grouped
 from lime_server.infrastructure.memory.limiter import MemoryLimiter, refuse_after
 from lime_server.infrastructure.redis.engine import Engine, EngineAwayError
 
 PREFIX = "lime:limit:"
+
+Use = tuple[str, Limit]
+"""A key, and how often it may be used."""
 
 # The generic cell rate algorithm. Each key holds one number: the time, in microseconds, at which it
 # would be idle again. Redis's own clock is used, because the servers' clocks differ. The number is
@@ -38,24 +42,33 @@ class RedisLimiter:
         self._engine = engine
         self._alone = alone
         self._sha = ""
+        self._count = Grouped(self._count_all)
 
     async def take(self, key: str, limit: Limit) -> None:
         """Count one use of `key`; raises `RateLimited` when it is one too many."""
         await self.take_all([(key, limit)])
 
-    async def take_all(self, uses: Sequence[tuple[str, Limit]]) -> None:
+    async def take_all(self, uses: Sequence[Use]) -> None:
         """Count one use of each key; raises `RateLimited` when one of them is too many.
 
-        One round trip, whatever the number of keys.
+        One round trip, whatever the number of keys, and of callers at the moment.
         """
-        try:
-            waits = await self._engine.ask(lambda: self._waits(uses))
-        except EngineAwayError:
+        waits = await self._count(uses)
+        if waits is None:
             await self._alone.take_all(uses)
         else:
             refuse_after([wait / 1_000_000 for wait in waits])
 
-    async def _waits(self, uses: Sequence[tuple[str, Limit]]) -> list[int]:
+    async def _count_all(self, asked: list[Sequence[Use]]) -> Sequence[Sequence[int] | None]:
+        """Microseconds to wait, for each key of each caller; None while Redis is away."""
+        together = [use for uses in asked for use in uses]
+        try:
+            waits = iter(await self._engine.ask(lambda: self._waits(together)))
+        except EngineAwayError:
+            return [None] * len(asked)
+        return [[next(waits) for _ in uses] for uses in asked]
+
+    async def _waits(self, uses: Sequence[Use]) -> list[int]:
         try:
             return await self._run(uses)
         except NoScriptError:
@@ -63,7 +76,7 @@ class RedisLimiter:
             self._sha = await self._engine.client.script_load(SCRIPT)
             return await self._run(uses)
 
-    async def _run(self, uses: Sequence[tuple[str, Limit]]) -> list[int]:
+    async def _run(self, uses: Sequence[Use]) -> list[int]:
         # One call for each key rather than one for all: in a cluster they live in different places.
         async with self._engine.client.pipeline(transaction=False) as pipeline:
             for key, limit in uses:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from starlette.types import Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from lime_server.core.errors import DomainError
 
@@ -21,6 +21,16 @@ def header(scope: Scope, name: bytes) -> str | None:
 def all_headers(scope: Scope, name: bytes) -> list[str]:
     """Every header called `name` (lower case), in order."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def replayed(first: Message, receive: Receive) -> Receive:
+    """A `receive` that gives `first`, which was read already, once more before what follows."""
+    pending = [first]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
 
 
 def envelope(code: str, message: str, detail: Mapping[str, object] | None = None) -> bytes:

@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow, Unavailable
-from lime_server.infrastructure.web.asgi import all_headers, header
+from lime_server.infrastructure.web.asgi import all_headers, header, replayed
 
 _MOST_DIGITS = 18
 LARGE_AT_ONCE = 4
@@ -73,16 +73,8 @@ class Bodies:
         if _is_json(scope):
             check_json(body)
         # 3. Hand it on in one piece; afterwards the client's leaving can be heard as before.
-        first: Message | None = {"type": "http.request", "body": body, "more_body": False}
-
-        async def replay() -> Message:
-            nonlocal first
-            if first is None:
-                return await receive()
-            message, first = first, None
-            return message
-
-        await self._app(scope, replay, send)
+        whole = {"type": "http.request", "body": body, "more_body": False}
+        await self._app(scope, replayed(whole, receive), send)
 
 
 def _length(scope: Scope, limit: int) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
@@ -37,8 +38,8 @@ def whole_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
     """
     peer = scope.get("client")
     address = _parse(peer[0]) if peer else None
-    if address is None:
-        return None
+    if address is None or not trusted:
+        return address
     hops = ",".join(all_headers(scope, b"x-forwarded-for")).split(",")
     while hops and any(address in network for network in trusted):
         before = _parse(hops.pop().strip())
@@ -78,6 +79,7 @@ def login_request_id(scope: Scope) -> str | None:
     return match[1].lower() if match else None
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text)

@@ -16,6 +16,7 @@ from lime_server.infrastructure.web import errors
 from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.clients import Network
 from lime_server.infrastructure.web.errors import Errors
+from lime_server.infrastructure.web.express import Express
 from lime_server.infrastructure.web.health import health_routes, metrics_route, watchers_only
 from lime_server.infrastructure.web.idempotency import AnswerStore, Idempotency
 from lime_server.infrastructure.web.jwks import jwks_route
@@ -23,6 +24,7 @@ from lime_server.infrastructure.web.limits import Counter, Limits, RateLimits
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.oauth import CrossOrigin
 from lime_server.infrastructure.web.trace import Trace
+from lime_server.modules.express import ExpressRoute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Edge:
     """Paths of OAuth endpoints: refusals have their form, and answers are never repeated."""
     cross_origin: Collection[str] = ()
     """Paths that pages of any origin may call, without credentials."""
+    express: Sequence[ExpressRoute] = ()
+    """Calls that take the shorter way."""
     body_timeout: float = 10.0
     """Seconds."""
     idempotency_window: timedelta = timedelta(hours=24)
@@ -70,6 +74,7 @@ def install(app: FastAPI, edge: Edge) -> None:
     # Starlette wraps in the order of adding: the last one added is the outermost. Read upwards:
     # every request is traced; whatever fails is rendered; too many are turned away before their
     # body is read; bodies are whole and clean before they are compared or parsed.
+    app.add_middleware(Express, routes=edge.express)
     app.add_middleware(
         Idempotency,
         store=edge.answers,

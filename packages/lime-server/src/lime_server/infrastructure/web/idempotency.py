@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lime_server.core.clock import Clock
 from lime_server.core.errors import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidInput
 from lime_server.core.ports import TokenHash
-from lime_server.infrastructure.web.asgi import Headers, all_headers, header
+from lime_server.infrastructure.web.asgi import Headers, all_headers, header, replayed
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -147,7 +147,7 @@ class Idempotency:
             await _repeat(send, known)
             return
         # 3. Do it, and keep the answer, or free the key.
-        await self._run(scope, _replayed(first, receive), send, name=name, owner=owner)
+        await self._run(scope, replayed(first, receive), send, name=name, owner=owner)
 
     def _name(self, scope: Scope, key: str) -> bytes:
         credentials = [
@@ -238,15 +238,6 @@ class _Recorder:
         if not (kept and self._complete and len(self._body) <= LARGEST_ANSWER):
             return None
         return Answer(self._status, self._content_type, self._body)
-
-
-def _replayed(first: Message, receive: Receive) -> Receive:
-    pending: list[Message] = [first]
-
-    async def replay() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replay
 
 
 async def _repeat(send: Send, answer: Answer) -> None:

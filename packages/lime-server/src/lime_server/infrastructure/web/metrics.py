@@ -27,6 +27,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._by_route: dict[tuple[str, str, int], Histogram] = {}
         self._logins = Counter(
             "lime_logins",
             "Login requests by what became of them: created, approved, denied, delivered, expired.",
@@ -56,8 +57,12 @@ class Metrics:
 
     def served(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request; `route` is a pattern, `status` 0 if the client left too early."""
-        method = method if method in _METHODS else "OTHER"
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        key = (method if method in _METHODS else "OTHER", route, status)
+        figures = self._by_route.get(key)
+        if figures is None:
+            # Looked up once: that costs more than counting does.
+            figures = self._by_route[key] = self._requests.labels(*map(str, key))
+        figures.observe(seconds)
 
     def login(self, outcome: str, count: int = 1) -> None:
         """Count login requests that were created, approved, denied, delivered or expired."""

@@ -71,10 +71,7 @@ class Trace:
                 self._dress(message, request_id)
             await send(message)
 
-        with (
-            structlog.contextvars.bound_contextvars(request_id=request_id),
-            coming_from(self._origin(scope, request_id)),
-        ):
+        with coming_from(self._origin(scope, request_id)):
             try:
                 await self._app(scope, receive, dressed)
             finally:

@@ -17,7 +17,7 @@ from lime_server.core.errors import RateLimited, Unavailable
 from lime_server.core.ids import parse_id
 from lime_server.core.ports import Wakeup
 from lime_server.foundation.streams import LiveStream
-from lime_server.modules.site_login.model import DueEvent
+from lime_server.modules.site_login.model import DueEvent, Lease
 from lime_server.modules.site_login.ports import AGAIN, TEST, TOPIC, EventStore, SiteStanding, Tally
 from lime_server.modules.site_login.seat import BATCH, Ending, Seat
 
@@ -72,6 +72,7 @@ class Delivery:
         self._seats: dict[str, list[Seat]] = {}
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._rung: set[str] = set()  # event ids that somebody rang for
+        self._given: set[str] = set()  # event ids that were given out, and are yet to be rung for
         self._dirty: set[str] = set()  # sites to look at in the next round
         self._work = asyncio.Event()
         self._turn = 0
@@ -120,6 +121,42 @@ class Delivery:
             waiters.discard(rung)
             if not waiters:
                 self._waiters.pop(request_id, None)
+
+    @contextmanager
+    def place(self, site_id: str) -> Iterator["_Place"]:
+        """Within the context, room is kept for an event of this site that is about to be written.
+
+        It goes to every stream without consumer, and to one of those with; the event is leased to
+        that one from the start. Not to one that is new: its first look at the database would give
+        it the same event again.
+        """
+        taker = self._taker(site_id)
+        if taker is not None and taker.resuming:
+            taker = None
+        lease = None
+        if taker is not None:
+            taker.promised += 1
+            lease = Lease(str(taker.consumer), self._clock.now() + self._timing.lease)
+        try:
+            yield _Place(self, taker, lease)
+        finally:
+            if taker is not None:
+                taker.promised -= 1
+                if taker.more and not taker.queue:
+                    # Others found no room while this one kept it; nothing came of it.
+                    taker.more = False
+                    self.look_at(site_id)
+
+    def _give(self, due: DueEvent, taker: Seat | None) -> None:
+        seats = self._seats.get(due.event.site_id, ())
+        self._show([due])
+        if taker is not None and due.may_be_sent(self._clock.now()):
+            self._turn += 1
+            taker.turn = self._turn
+            taker.offer(due)
+        if seats and (taker is not None or all(seat.consumer is None for seat in seats)):
+            # The bell will be rung for it, for the others. Here nobody needs to look.
+            self._given.add(due.event.event_id)
 
     def look_at(self, site_id: str) -> None:
         """There may be something for this site, or room for more."""
@@ -206,7 +243,9 @@ class Delivery:
         if topic == AGAIN:
             for seat in self._seats.get(site_id, ()):
                 seat.sent.discard(request_id)
-        if site_id in self._seats:
+        if request_id in self._given:
+            self._given.discard(request_id)
+        elif site_id in self._seats:
             self._rung.add(request_id)
             self.look_at(site_id)
         _set_all(self._waiters.get(request_id, ()))
@@ -231,6 +270,8 @@ class Delivery:
     async def poll(self) -> None:
         """One round for every connected site and every waiter, whatever was rung."""
         now = self._clock.now()
+        # Whoever was cancelled before ringing left something; to look once more costs little.
+        self._given.clear()
         # Copies: whoever arrives while the question travels was not asked about.
         for site_id in await self._standing.suspended(set(self._seats)) if self._seats else ():
             for seat in self._seats.get(site_id, ()):
@@ -303,6 +344,19 @@ class Delivery:
 
     def _seats_of(self, site_ids: Iterable[str]) -> list[Seat]:
         return [seat for site_id in site_ids for seat in self._seats.get(site_id, ())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Room for one event; see `Delivery.place`."""
+
+    _delivery: Delivery
+    _taker: Seat | None
+    lease: Lease | None
+
+    def give(self, due: DueEvent) -> None:
+        """Send `due`, which was kept under the lease."""
+        self._delivery._give(due, self._taker)  # noqa: SLF001 - a part of it
 
 
 def _set_all(waiters: Iterable[asyncio.Event]) -> None:

@@ -148,6 +148,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """An event is one consumer's for a while."""
+
+    consumer: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DueEvent:
     """An event to be sent, with the standing of everyone concerned as it was at `read_at`."""
 

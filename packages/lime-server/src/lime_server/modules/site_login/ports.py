@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from lime_server.modules.site_login.model import DueEvent, Event, KnownLogin, Login
+from lime_server.modules.site_login.model import DueEvent, Event, KnownLogin, Lease, Login
 
 TOPIC = "site-login"
 """What is rung when a login request was decided; the ident is `site id/request id`."""
@@ -26,8 +26,12 @@ class LoginStore(Protocol):
         """The request as it was last written; `Login.at` says how it stands now."""
         ...
 
-    async def decide(self, old: Login, new: Login, event: Event) -> bool:
+    async def decide(
+        self, old: Login, new: Login, event: Event, lease: Lease | None = None
+    ) -> bool:
         """Replace `old` by `new` and keep `event`, both or neither, and durably.
+
+        With `lease` the event is leased from the start, as if `EventStore.lease` had given it out.
 
         False, with nothing written, if somebody was faster or `old` expired before
         `new.decided_at`.
@@ -41,9 +45,13 @@ class LoginStore(Protocol):
         """
         ...
 
-    async def prune(self, now: datetime, *, finished_before: datetime, limit: int) -> int:
-        """Delete at most `limit` requests that expired before `finished_before`, and as many events
-        that can no longer be sent at `now`; returns how many rows went.
+    async def prune(
+        self, now: datetime, *, requests_before: datetime, events_before: datetime, limit: int
+    ) -> int:
+        """Delete at most `limit` requests that were made before `requests_before` and are decided,
+        and as many events of requests made before `events_before`; returns how many rows went.
+
+        What can still be sent at `now` stays, and so does its request.
         """
         ...
 
@@ -120,8 +128,29 @@ class Rung(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Room for one event in one open stream."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """Under which the event is that stream's; None where nobody shares the work."""
+        ...
+
+    def give(self, due: DueEvent) -> None:
+        """Send `due`, which was kept under the lease."""
+        ...
+
+
 class Watch(Protocol):
-    """Tells one waiter about one request."""
+    """Tells one waiter about one request, and the streams of this process about an event."""
+
+    def place(self, site_id: str) -> AbstractContextManager[Place]:
+        """Within the context, room is kept for an event of this site that is about to be written.
+
+        Whatever is given there needs not be read again by this process. What is not given, or finds
+        no room, is delivered as everything is: from what was written.
+        """
+        ...
 
     def watching(self, request_id: str) -> AbstractContextManager[Rung]:
         """Within the context, what it gives is set whenever the request may have been decided."""

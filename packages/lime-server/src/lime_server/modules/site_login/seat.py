@@ -38,6 +38,8 @@ class Seat:
     """Whether nothing has been read for it yet."""
     more: bool = False
     """Whether events were left behind because no stream had room."""
+    promised: int = 0
+    """Events that are just being written as its own."""
     turn: int = 0
     """When it was last given something, to share the work."""
     ending: Ending | None = None
@@ -51,7 +53,7 @@ class Seat:
     @property
     def has_room(self) -> bool:
         """Whether events should be leased for it: a stream that is behind gets no more."""
-        return self.ending is None and len(self.queue) < BATCH
+        return self.ending is None and len(self.queue) + self.promised < BATCH
 
     def offer(self, due: DueEvent) -> None:
         """Queue what was leased for this seat."""

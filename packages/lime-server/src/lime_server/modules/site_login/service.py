@@ -13,7 +13,7 @@ from lime_server.core.ids import new_id, parse_id
 from lime_server.core.ports import PowCheck, Wakeup
 from lime_server.core.urls import unambiguous
 from lime_server.foundation.sites import Site
-from lime_server.modules.site_login.model import Event, KnownLogin, Login, State
+from lime_server.modules.site_login.model import DueEvent, Event, KnownLogin, Login, State
 from lime_server.modules.site_login.ports import TOPIC, LoginStore, Tally, Watch
 
 MAX_REDIRECT_URL = 2048
@@ -106,7 +106,7 @@ class SiteLogin:
         new = old.approved_by(agent, now)
         # 7. Write it together with its event, if nobody was faster. That may have been this very
         #    agent, with the same answer sent twice.
-        if not await self._decide(old, new, now):
+        if not await self._decide(known, new, agent, now):
             return await self._decided_before(agent, unverified_id, State.APPROVED)
         self._tally.login("approved")
         return new
@@ -124,7 +124,7 @@ class SiteLogin:
             raise SiteLoginRequestNotFound
         now = self._clock.now()
         new = old.denied_by(agent, now)
-        if not await self._decide(old, new, now):
+        if not await self._decide(known, new, agent, now):
             return await self._decided_before(agent, unverified_id, State.DENIED)
         self._tally.login("denied")
         return new
@@ -166,10 +166,16 @@ class SiteLogin:
             raise SiteLoginRequestNotFound
         return KnownLogin(known.login.at(self._clock.now()), known.site)
 
-    async def _decide(self, old: Login, new: Login, now: datetime) -> bool:
+    async def _decide(self, known: KnownLogin, new: Login, agent: Agent, now: datetime) -> bool:
         event = Event.telling(new, now=now, window=self._rules.delivery_window)
-        if not await self._logins.decide(old, new, event):
-            return False
+        # Mostly the site has a stream here. Then the event is written as that stream's, and goes
+        # there without being read again: it is as fresh as `agent` and the site are.
+        with self._watch.place(new.site_id) as place:
+            if not await self._logins.decide(known.login, new, event, place.lease):
+                return False
+            place.give(
+                DueEvent(event, agent, known.site.suspended, acknowledged=False, read_at=now)
+            )
         # Only now wake whoever waits: they will read what was just written.
         await self._bell.ring(TOPIC, f"{new.site_id}/{new.request_id}")
         return True

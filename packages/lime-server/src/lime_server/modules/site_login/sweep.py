@@ -24,6 +24,8 @@ class SweepRules:
 
     interval: float
     """Seconds between sweeps."""
+    lifetime: timedelta
+    """How long a request can be approved."""
     delivery_window: timedelta
     retention: timedelta
     """How long a finished request is kept."""
@@ -65,9 +67,12 @@ class Sweep:
         """Expire everything that is due, then delete everything that is old, in batches."""
         while await self._expire_some() == BATCH:
             pass
-        now = self._clock.now()
+        now, rules = self._clock.now(), self._rules
         while await self._logins.prune(
-            now, finished_before=now - self._rules.retention, limit=BATCH
+            now,
+            requests_before=now - rules.retention - rules.lifetime,
+            events_before=now - rules.delivery_window - rules.lifetime,
+            limit=BATCH,
         ):
             pass
 

@@ -215,9 +215,12 @@ FRAME_SCHEMA = {
 """What a frame's `data` holds, for OpenAPI."""
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
 def _frame(event_id: str | None, data: dict[str, object]) -> bytes:
     head = "" if event_id is None else f"id: {event_id}\n"
-    return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return f"{head}data: {_JSON.encode(data)}\n\n".encode()
 
 
 KEEPALIVE = _frame(None, {"type": "keepalive"})
