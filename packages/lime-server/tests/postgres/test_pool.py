@@ -59,6 +59,46 @@ async def test_waiting_for_a_connection_is_given_up(postgres_url):
         assert await database.fetchval("SELECT 1") == 1
 
 
+async def test_a_connection_is_kept_for_the_next_statement_but_never_all_of_them(database):
+    pid = await database.fetchval("SELECT pg_backend_pid()")
+    assert await database.fetchval("SELECT pg_backend_pid()") == pid
+    assert len(database._kept) == 1
+    async with database.acquire(), database.acquire():
+        assert not database._kept
+    assert len(database._kept) == 1
+
+
+async def test_nobody_waits_at_the_pool_for_a_connection_that_is_kept(database):
+    done = []
+
+    async def use(name):
+        async with database.acquire():
+            await asyncio.sleep(0)
+            done.append(name)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(use(name) for name in range(10)))
+    assert sorted(done) == list(range(10))
+
+
+async def test_what_is_still_under_way_at_the_end_is_given_back_too(postgres_url):
+    async with open_database(postgres_url, size=2, patience=5) as database:
+        late = asyncio.ensure_future(database.fetchval("SELECT pg_sleep(0.1)"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await late
+    assert not database._kept
+
+
+async def test_a_kept_connection_that_has_ended_is_not_used(database):
+    await database.fetchval("SELECT 1")
+    (kept,) = database._kept
+    await kept.close()
+    async with asyncio.timeout(5):
+        assert await database.fetchval("SELECT 1") == 1
+    assert kept not in database._kept
+
+
 async def test_a_severed_connection_is_replaced(postgres_url, database):
     other = await asyncpg.connect(postgres_url)
     await other.execute(
@@ -100,8 +140,11 @@ async def test_a_pool_that_does_not_close_is_torn_down():
         def terminate(self):
             self.terminated = True
 
+        def get_max_size(self):
+            return 1
+
     stuck = Stuck()
-    await _close(stuck, 0.01)
+    await _close(Database(stuck, 0.01), stuck, 0.01)
     assert stuck.terminated
 
 

@@ -24,7 +24,7 @@ from lime_server.composition.run import run
 from lime_server.infrastructure.embedded import Engines, engines
 from lime_server.infrastructure.mail import Mailbox
 from lime_server.infrastructure.postgres.migrator import migrate
-from lime_server.infrastructure.serve import bind, new_event_loop
+from lime_server.infrastructure.serve import bind, new_event_loop, settle_down
 from lime_server.infrastructure.web.portal_export import PACKAGED
 from lime_server.settings import Settings, load
 
@@ -129,6 +129,7 @@ async def _watch(running: Engines, stop: asyncio.Event) -> None:
 
 def _announcer(welcome: Welcome, ready_file: Path | None) -> Callable[[], None]:
     def announce() -> None:
+        settle_down()
         if ready_file is None:
             say(welcome, Console())
             return

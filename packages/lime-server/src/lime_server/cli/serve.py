@@ -5,7 +5,7 @@ import asyncio
 from lime_server import logging
 from lime_server.cli.speech import plain_errors
 from lime_server.composition.run import run
-from lime_server.infrastructure.serve import new_event_loop
+from lime_server.infrastructure.serve import new_event_loop, settle_down
 from lime_server.settings import load
 
 
@@ -15,4 +15,4 @@ def serve() -> None:
         settings = load()
         logging.configure(level=settings.log_level, style=settings.log_format)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(run(settings))
+            runner.run(run(settings, on_ready=settle_down))

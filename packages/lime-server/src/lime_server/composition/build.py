@@ -105,6 +105,8 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
+        # We bring our own; the framework would ask at each request whether somebody set it up.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # A redirect would name the host that the caller sent, and take its token there.
         redirect_slashes=False,
         lifespan=_lifespan(

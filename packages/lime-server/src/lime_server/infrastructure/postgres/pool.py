@@ -47,9 +47,13 @@ def failures_as_unavailable() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        # Only the kind is logged: an engine's message may hold values.
-        _log.error("PostgreSQL cannot answer: %s", type(error).__name__)
-        raise Unavailable(retry_after=RETRY_AFTER) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    # Only the kind is logged: an engine's message may hold values.
+    _log.error("PostgreSQL cannot answer: %s", type(error).__name__)
+    return Unavailable(retry_after=RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,12 @@ class Database:
         """`patience` is in seconds, for getting a connection and for each statement."""
         self._pool = pool
         self._patience = patience
+        # Connections that we keep for the next statement: to give one back to the pool and to take
+        # it again costs twice what a statement does. Never all of them, and none while somebody
+        # waits at the pool, which knows best whose turn it is.
+        self._kept: list[Connection] = []
+        self._most_kept = pool.get_max_size() // 2
+        self._wanted = 0
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows."""
@@ -105,16 +115,16 @@ class Database:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         """A connection for a use case of several statements: the open transaction's, if any."""
-        held = _open.get()
+        held = self._held()
         with failures_as_unavailable():
-            if held and held.database is self and held.task is asyncio.current_task():
-                yield held.connection
+            if held is not None:
+                yield held
                 return
-            connection = await self._pool.acquire(timeout=self._patience)
+            connection = await self._take()
             try:
                 yield connection
             finally:
-                await self._pool.release(connection)
+                await self._give_back(connection)
 
     async def ready(self) -> bool:
         """Whether the engine answers."""
@@ -124,8 +134,49 @@ class Database:
             return False
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self.acquire() as connection:
-            return await work(connection)
+        # As `acquire`, but without its context managers, because every request comes by here.
+        held = self._held()
+        try:
+            if held is not None:
+                return await work(held)
+            connection = await self._take()
+            try:
+                return await work(connection)
+            finally:
+                await self._give_back(connection)
+        except _AWAY as error:
+            raise _unavailable(error) from error
+
+    def _held(self) -> "Connection | None":
+        """The connection of this task's open transaction."""
+        held = _open.get()
+        if held is None or held.database is not self or held.task is not asyncio.current_task():
+            return None
+        return held.connection
+
+    async def _take(self) -> Connection:
+        while self._kept:
+            connection = self._kept.pop()
+            if not connection.is_closed():
+                return connection
+            await self._pool.release(connection)
+        self._wanted += 1
+        try:
+            return await self._pool.acquire(timeout=self._patience)
+        finally:
+            self._wanted -= 1
+
+    async def _give_back(self, connection: Connection) -> None:
+        if self._wanted or connection.is_closed() or len(self._kept) >= self._most_kept:
+            await self._pool.release(connection)
+        else:
+            self._kept.append(connection)
+
+    async def let_go(self) -> None:
+        """Give the pool back what is kept of it, from now on at once, so that it can close."""
+        self._most_kept = 0
+        while self._kept:
+            await self._pool.release(self._kept.pop())
 
 
 @asynccontextmanager
@@ -147,10 +198,11 @@ async def open_database(url: str, *, size: int, patience: float) -> AsyncIterato
             reset=_leave_as_it_is,
             server_settings={"application_name": "lime-server"},
         )
+    database = Database(pool, patience)
     try:
-        yield Database(pool, patience)
+        yield database
     finally:
-        await _close(pool, patience)
+        await _close(database, pool, patience)
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -175,9 +227,10 @@ async def _leave_as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> 
     """
 
 
-async def _close(pool: Pool, patience: float) -> None:
+async def _close(database: Database, pool: Pool, patience: float) -> None:
     try:
         async with asyncio.timeout(patience):
+            await database.let_go()
             await pool.close()
     except (TimeoutError, OSError, asyncpg.InterfaceError):
         # A dead engine does not say goodbye; neither do we.

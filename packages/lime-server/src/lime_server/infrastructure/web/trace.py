@@ -3,6 +3,7 @@
 One middleware rather than four: each wraps `send`, and that is what middleware costs.
 """
 
+import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ _UNLESS_SET: Headers = [
 _SECURE: Headers = [(b"strict-transport-security", b"max-age=63072000")]
 
 log = structlog.get_logger("lime_server.access")
+_lines = logging.getLogger("lime_server.access")
 
 
 class Trace:
@@ -79,7 +81,9 @@ class Trace:
                 took = (first_byte if status else self._monotonic()) - began
                 route = route_of(scope)
                 self._metrics.served(scope["method"], route, status, took)
-                if self._access_log and not route.startswith("/health/"):
+                # Asked first, because a line that nobody wants costs as much as half a request.
+                wanted = self._access_log and _lines.isEnabledFor(logging.INFO)
+                if wanted and not route.startswith("/health/"):
                     # The path itself may hold what nobody should read; its pattern does not.
                     log.info(
                         "request",
