@@ -61,27 +61,49 @@ def bits_of(digest: bytes) -> int:
     return 256 - int.from_bytes(digest, "big").bit_length()
 
 
-def width(challenge: str) -> int:
-    """How many digits our solver's nonces have.
+class Series:
+    """The nonces that our solver tries for a challenge, in its order.
 
-    Sixteen where they fit behind the prefix into one block of 64 bytes with nine bytes of padding;
-    else at least sixteen, and enough for eight of them to reach the next block.
+    They begin in one block of SHA-256 and end in the next, the last one. The digits that end the
+    first of them, the head, count fastest; then those of the tail, which lie as late in the last
+    block as there is room; then the slow ones. All others are zero.
     """
-    used = (len(DOMAIN) + len(challenge) + 1) % 64
-    return 16 if used + 16 + 9 <= 64 else max(16, 64 - used + 8)
+
+    def __init__(self, challenge: str) -> None:
+        used = (len(DOMAIN) + len(challenge) + 1) % 64
+        first = 64 - used
+        # In the last block: what 64 characters leave, and 9 bytes of padding.
+        room = min(64 - first, 55)
+        # Tails begin with every fourth word, and have seven digits at least where they can.
+        common = next((4 * word for word in (12, 8, 4) if 4 * word + 7 <= room), 0)
+        self.width = first + min(room, common + 8)
+        self.head = slice(max(first - 3, 0), first)
+        self.tail = slice(first + common, self.width)
+        self.slow = slice(first, self.tail.start) if common else slice(0, self.head.start)
+        self.heads = min(160, 10 ** (self.head.stop - self.head.start))
+        self.tails = 10 ** (self.tail.stop - self.tail.start)
+
+    def nonce(self, index: int) -> str:
+        row, head = divmod(index, self.heads)
+        slow, tail = divmod(row, self.tails)
+        digits = ["0"] * self.width
+        for where, number in ((self.head, head), (self.tail, tail), (self.slow, slow)):
+            room = where.stop - where.start
+            digits[where] = f"{number:0{room}d}" if room else ""
+        return "".join(digits)
 
 
 def search(challenge: str, start: int) -> Iterator[tuple[str, int]]:
     """Each nonce of our solver's order, with its bits."""
     before = hashlib.sha256(DOMAIN + challenge.encode() + b"\x00")
-    digits = width(challenge)
-    number = start
+    series = Series(challenge)
+    index = start
     while True:
-        nonce = f"{number:0{digits}d}"
+        nonce = series.nonce(index)
         tried = before.copy()
         tried.update(nonce.encode())
         yield nonce, bits_of(tried.digest())
-        number = (number + 1) % 10**16
+        index = (index + 1) % 10**16
 
 
 def digests(choices: Choices) -> Iterator[dict[str, Any]]:
@@ -119,8 +141,11 @@ def boundaries(choices: Choices) -> Iterator[dict[str, Any]]:
 def solutions(choices: Choices) -> Iterator[dict[str, Any]]:
     """What our solver finds first, and in how many attempts, from a given start."""
     puzzles = [(length, choices.number(0, 10**16 - 1), 7) for length in range(1, 129)]
-    # Carries into the block before, and past the highest nonce.
-    puzzles += [(43, 10**8 - 3, 8), (43, 10**16 - 3, 8), (50, 10**16 - 1, 8), (1, 99_999, 8)]
+    # Each group of digits turns over, and so does the last nonce, for every kind of layout.
+    for length in (1, 10, 26, 27, 42, 43, 49, 50, 51, 52, 55, 64, 128):
+        series = Series("x" * length)
+        turns = (series.heads, series.heads * series.tails, 10**16)
+        puzzles += [(length, turn - choices.number(1, 99), 8) for turn in turns if turn > 99]
     # No work at all, and as much as real puzzles ask for.
     puzzles += [(43, 0, difficulty) for difficulty in (0, 1, 5, 10, 15, 16)]
     for length, start, difficulty in puzzles:

@@ -1,5 +1,12 @@
 //! The ways to compute SHA-256 on this machine.
 
+#[cfg(target_arch = "aarch64")]
+mod arm_sha2;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -10,7 +17,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::message::Place;
 use crate::{Difficulty, Error};
 
 /// Bytes of a SHA-256 block.
@@ -19,6 +25,11 @@ pub(crate) const BLOCK_BYTES: usize = 64;
 pub(crate) type State = [u32; 8];
 /// A block: sixteen words, each of four big-endian bytes.
 pub(crate) type Block = [u32; 16];
+/// What is added to the two words of the last block that follow the rounds in common.
+///
+/// It is a number and lies in registers, because a vector cannot be loaded from memory soon after a
+/// part of it was stored.
+pub(crate) type Tail = [u32; 2];
 
 /// The initial chaining value (FIPS 180-4 section 5.3.3).
 #[rustfmt::skip]
@@ -45,18 +56,80 @@ struct Kernel {
     name: &'static str,
     /// One application of the compression function.
     compress: fn(&mut State, &Block),
-    /// [`Engine::find`], with the difficulty's mask.
-    find: fn(&Decade, Range<u8>, u32) -> Option<u8>,
+    /// Makes the states of heads ready, in the arrangement that it likes.
+    prepare: fn(&mut Heads, &Neck),
+    /// [`Heads::find`], with the difficulty's mask.
+    find: fn(&Heads, Tail, Range<usize>, u32) -> Option<usize>,
 }
 
-/// Messages that differ only in one decimal digit, and that digit lies in their last block.
-pub(crate) struct Decade<'a> {
-    /// The chaining value before the last block.
-    pub(crate) midstate: &'a State,
-    /// The last block, with `'0'` for the digit.
+/// Messages that differ only in the last word of their block before the last.
+pub(crate) struct Neck<'a> {
+    /// The state before that block.
+    pub(crate) state: State,
+    /// That block, but for its last word.
     pub(crate) block: &'a Block,
-    /// Where the digit is.
-    pub(crate) place: Place,
+    /// Its last word in each of the messages.
+    pub(crate) endings: Vec<u32>,
+    /// The last block, to which tails are added.
+    pub(crate) last: Block,
+    /// How many words of the last block, a multiple of four, stay as they are.
+    pub(crate) rounds: usize,
+}
+
+/// Messages that differ only before their last block, as they stand somewhere in it.
+///
+/// Nothing that is still to come depends on which of them it is: `K[t] + W[t]` is computed once for
+/// all.
+#[derive(Clone)]
+pub(crate) struct Heads {
+    engine: Engine,
+    last: Block,
+    /// How many rounds of the last block are done: a multiple of four.
+    rounds: usize,
+    /// The state of each message after them, eight words each, arranged as the engine likes.
+    states: Vec<u32>,
+    /// The first word of each message's state before the last block, which is added in the end.
+    firsts: Vec<u32>,
+}
+
+impl Heads {
+    /// Does the work that these messages have in common.
+    pub(crate) fn new(engine: Engine, mut neck: Neck) -> Self {
+        // What fills up the last vector is computed like the others and never looked at.
+        let room = neck.endings.len().next_multiple_of(MAX_LANES);
+        neck.endings.resize(room, 0);
+        let (states, firsts) = (vec![0; 8 * room], vec![0; room]);
+        let mut heads = Self { engine, last: neck.last, rounds: neck.rounds, states, firsts };
+        (engine.0.prepare)(&mut heads, &neck);
+        heads
+    }
+
+    /// The first of the messages in `range` that meets `difficulty` with this tail.
+    pub(crate) fn find(
+        &self,
+        tail: Tail,
+        range: Range<usize>,
+        difficulty: Difficulty,
+    ) -> Option<usize> {
+        (self.engine.0.find)(self, tail, range, difficulty.mask())
+    }
+}
+
+/// The most lanes that any engine has.
+const MAX_LANES: usize = 32;
+
+/// The first head of each group that has a part in `range`.
+fn groups(range: &Range<usize>, lanes: usize) -> impl Iterator<Item = usize> {
+    (range.start / lanes * lanes..range.end).step_by(lanes)
+}
+
+/// The first head in `range` of a group that begins with head `first`, and of which `hits` has a bit
+/// for each head, beginning with the lowest.
+fn first_hit(hits: u32, first: usize, range: &Range<usize>) -> Option<usize> {
+    let hits = hits & u32::MAX << range.start.saturating_sub(first);
+    let head = first + hits.trailing_zeros() as usize;
+    // Beyond the range is also what fills up the last group.
+    (hits != 0 && head < range.end).then_some(head)
 }
 
 /// A way to compute SHA-256 that this machine has.
@@ -72,7 +145,14 @@ impl Engine {
         static AVAILABLE: LazyLock<Vec<Engine>> = LazyLock::new(|| {
             let mut engines = Vec::new();
             #[cfg(target_arch = "x86_64")]
-            engines.extend(sha_ni::detect().map(Engine));
+            engines.extend(
+                [sha_ni::detect(), avx512::detect(), avx2::detect()]
+                    .into_iter()
+                    .flatten()
+                    .map(Engine),
+            );
+            #[cfg(target_arch = "aarch64")]
+            engines.extend(arm_sha2::detect().map(Engine));
             engines.push(Engine(&portable::KERNEL));
             engines
         });
@@ -95,7 +175,7 @@ impl Engine {
         engines.find(|engine| engine.name() == name).ok_or(Error::EngineUnavailable)
     }
 
-    /// What it is called: `sha-ni` or `portable`.
+    /// What it is called: `sha-ni`, `avx512`, `avx2`, `arm-sha2` or `portable`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0.name
@@ -104,16 +184,6 @@ impl Engine {
     /// Replaces `state` by its compression with `block` (FIPS 180-4 section 6.2.2).
     pub(crate) fn compress(self, state: &mut State, block: &Block) {
         (self.0.compress)(state, block);
-    }
-
-    /// The first of `digits` (within 0 to 9) whose message meets `difficulty`.
-    pub(crate) fn find(
-        self,
-        decade: &Decade,
-        digits: Range<u8>,
-        difficulty: Difficulty,
-    ) -> Option<u8> {
-        (self.0.find)(decade, digits, difficulty.mask())
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Error {
     StartTooHigh(u64),
     /// This machine has no engine of that name.
     EngineUnavailable,
+    /// A search was to run on so many threads: none, or more than [`Solver::MAX_THREADS`].
+    ThreadCount(usize),
 }
 
 impl fmt::Display for Error {
@@ -48,6 +50,9 @@ impl fmt::Display for Error {
                 write!(f, "the first nonce to try is below {}, not {found}", Solver::NONCES)
             }
             Self::EngineUnavailable => f.write_str("this machine has no engine of that name"),
+            Self::ThreadCount(found) => {
+                write!(f, "a search runs on 1 to {} threads, not {found}", Solver::MAX_THREADS)
+            }
         }
     }
 }

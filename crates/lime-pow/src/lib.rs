@@ -7,6 +7,8 @@ mod engine;
 mod error;
 mod message;
 mod nonce;
+mod parallel;
+mod search;
 mod series;
 mod solver;
 

@@ -1,5 +1,7 @@
 //! The hashed message, padded, as the words that SHA-256 works on.
 
+use std::ops::Range;
+
 use crate::Challenge;
 use crate::engine::{BLOCK_BYTES, Block, Engine, INITIAL, State};
 
@@ -42,16 +44,23 @@ impl Message {
         message
     }
 
-    /// Puts `byte` at position `at` of the message.
-    pub(crate) fn set(&mut self, at: usize, byte: u8) {
-        let place = Place::of(at);
-        let word = &mut self.blocks[at / BLOCK_BYTES][place.word];
-        *word = *word & !(0xff << place.shift) | u32::from(byte) << place.shift;
+    /// The byte at position `at` of the message.
+    pub(crate) fn get(&self, at: usize) -> u8 {
+        (self.blocks[at / BLOCK_BYTES][word(at)] >> shift(at) & 0xff) as u8
     }
 
-    /// Where the last block starts, in bytes.
-    pub(crate) fn last_block_at(&self) -> usize {
-        (self.used - 1) * BLOCK_BYTES
+    /// Puts `byte` at position `at` of the message.
+    pub(crate) fn set(&mut self, at: usize, byte: u8) {
+        let word = &mut self.blocks[at / BLOCK_BYTES][word(at)];
+        *word = *word & !(0xff << shift(at)) | u32::from(byte) << shift(at);
+    }
+
+    /// Writes `number` to these positions, in decimal digits. What does not fit is left out.
+    pub(crate) fn put(&mut self, digits: &Range<usize>, mut number: u64) {
+        for at in digits.clone().rev() {
+            self.set(at, b'0' + (number % 10) as u8);
+            number /= 10;
+        }
     }
 
     /// The last block.
@@ -59,10 +68,15 @@ impl Message {
         &self.blocks[self.used - 1]
     }
 
-    /// The state after all blocks but the last.
-    pub(crate) fn midstate(&self, engine: Engine) -> State {
+    /// The block before the last one, where there is one.
+    pub(crate) fn block_before_last(&self) -> &Block {
+        &self.blocks[self.used - 2]
+    }
+
+    /// The state when there are still `left` blocks to come.
+    pub(crate) fn state(&self, left: usize, engine: Engine) -> State {
         let mut state = INITIAL;
-        for block in &self.blocks[..self.used - 1] {
+        for block in &self.blocks[..self.used - left] {
             engine.compress(&mut state, block);
         }
         state
@@ -70,24 +84,16 @@ impl Message {
 
     /// The digest, as eight words.
     pub(crate) fn digest(&self, engine: Engine) -> State {
-        let mut state = self.midstate(engine);
-        engine.compress(&mut state, self.last_block());
-        state
+        self.state(0, engine)
     }
 }
 
-/// Where a byte of the message lies within its block.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// Which of the block's sixteen words.
-    pub(crate) word: usize,
-    /// By how many bits the byte is shifted in that word: words are big-endian.
-    pub(crate) shift: usize,
+/// In which of a block's sixteen words byte `at` of the message lies.
+const fn word(at: usize) -> usize {
+    at % BLOCK_BYTES / 4
 }
 
-impl Place {
-    /// The place of byte `at` of a message.
-    pub(crate) fn of(at: usize) -> Self {
-        Self { word: at % BLOCK_BYTES / 4, shift: 24 - at % 4 * 8 }
-    }
+/// By how many bits that byte is shifted in its word: words are big-endian.
+const fn shift(at: usize) -> usize {
+    24 - at % 4 * 8
 }

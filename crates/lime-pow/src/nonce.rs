@@ -20,10 +20,9 @@ impl Nonce {
         &self.0
     }
 
-    /// The nonce that consists of these decimal digits, given as numbers from 0 to 9.
-    pub(crate) fn from_digits(digits: &[u8]) -> Self {
-        debug_assert!((1..=Self::MAX_BYTES).contains(&digits.len()));
-        Self(digits.iter().map(|digit| char::from(b'0' + digit)).collect())
+    /// The nonce that consists of these decimal digits, of which there are 1 to 64.
+    pub(crate) fn from_digits(digits: impl Iterator<Item = u8>) -> Self {
+        Self(digits.map(char::from).collect())
     }
 }
 

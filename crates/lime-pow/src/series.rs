@@ -1,186 +1,184 @@
 //! The nonces of a search in their order, and the messages that they make.
 
-use crate::engine::{BLOCK_BYTES, Decade, State};
-use crate::message::{Message, PADDING, Place, prefix_len};
+use std::ops::Range;
+
+use crate::engine::{BLOCK_BYTES, Engine, Heads, Neck, Tail};
+use crate::message::{Message, PADDING, prefix_len};
 use crate::{Challenge, Nonce};
 
-/// Least width of a nonce, and how many of its digits count. Others stay zero.
-const COUNTING: usize = Series::COUNTING_DIGITS as usize;
-/// The greatest width that [`width`] chooses.
-const MAX_WIDTH: usize = 32;
-/// Digits that lie in the last block at least, so that only one attempt in `10^8` carries into
-/// the block before.
-const FAST_DIGITS: usize = 8;
+/// How many digits at the end of a block tell heads apart, where there is room for so many.
+const HEAD_DIGITS: usize = 3;
+/// How many heads there are at most: enough to make a tail's schedule cheap, few enough to be ready
+/// in some microseconds. It is a multiple of every engine's lanes, and a divisor of `10^16`.
+const MAX_HEADS: usize = 160;
+/// How many digits a tail has at least, where there is room for so many. `10^7` tails with `160` heads
+/// each are more than most searches need.
+const TAIL_DIGITS: usize = 7;
+/// How many it has at most: they fill two words.
+const MAX_TAIL_DIGITS: usize = 8;
 
-/// Decimal numbers of a fixed width in ascending order, beginning anew after the highest.
+/// The nonces of a search, numbered from 0 to below [`Series::NONCES`].
+///
+/// All have the same width: they begin in one block and end in the next, which is the last. Three
+/// groups of their digits count, and the others are zero:
+///
+/// ```text
+/// … challenge 0 … slow head | … slow tail 0x80 … length |
+///          block before     |        last block         |
+/// ```
+///
+/// The `head` ends the block before. It counts fastest, because whatever the last block holds then
+/// serves for all heads. The `tail` comes next. It lies as late in the last block as there is room,
+/// because the rounds before it are the same for all tails. `slow` is what else there is of the
+/// number, in the one or the other block.
 #[derive(Clone)]
 pub(crate) struct Series {
-    /// The message of the next nonce, but with `'0'` for its last digit.
     message: Message,
-    /// The next nonce: numbers from 0 to 9, of which the first `width` are used.
-    digits: [u8; MAX_WIDTH],
-    width: usize,
-    /// Where the nonce starts in the message, in bytes.
-    nonce_at: usize,
+    /// Where the nonce lies in the message, in bytes. Likewise its groups.
+    nonce: Range<usize>,
+    head: Range<usize>,
+    tail: Range<usize>,
+    slow: Range<usize>,
+    /// How many rounds of the last block come before the tail's words.
+    rounds: usize,
+}
+
+/// What the groups of a nonce's digits say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number {
+    pub(crate) slow: u64,
+    pub(crate) tail: u64,
+    pub(crate) head: usize,
 }
 
 impl Series {
-    /// How many digits count.
-    pub(crate) const COUNTING_DIGITS: u32 = 16;
+    /// How many nonces there are.
+    pub(crate) const NONCES: u64 = 10_u64.pow(16);
 
-    /// The series of that challenge, from zero.
+    /// The series of that challenge.
     pub(crate) fn new(challenge: &Challenge) -> Self {
-        let nonce_at = prefix_len(challenge);
-        let width = width(nonce_at);
-        let message = Message::new(challenge, &[b'0'; MAX_WIDTH][..width]);
-        Self { message, digits: [0; MAX_WIDTH], width, nonce_at }
+        let start = prefix_len(challenge);
+        // 1. A nonce fills up the block that it begins in.
+        let last = (start / BLOCK_BYTES + 1) * BLOCK_BYTES;
+        let head = last - HEAD_DIGITS.min(last - start)..last;
+        // 2. The last block takes what remains of a nonce's length, and keeps room for the padding.
+        let room = (Nonce::MAX_BYTES - (last - start)).min(BLOCK_BYTES - PADDING);
+        // 3. Engines do four rounds together. The tail begins with the word after such a four.
+        let fits = |rounds: &usize| 4 * rounds + TAIL_DIGITS <= room;
+        let rounds = [12, 8, 4].into_iter().find(fits).unwrap_or(0);
+        let tail = last + 4 * rounds..last + room.min(4 * rounds + MAX_TAIL_DIGITS);
+        // 4. Where the last block has no room before the tail, the block before has much.
+        let slow = if rounds > 0 { last..tail.start } else { start..head.start };
+        let zeros = [b'0'; Nonce::MAX_BYTES];
+        let message = Message::new(challenge, &zeros[..tail.end - start]);
+        Self { message, nonce: start..tail.end, head, tail, slow, rounds }
     }
 
-    /// Goes to nonce `start`, which is below `10^16`.
-    pub(crate) fn seek(&mut self, start: u64) {
-        let mut rest = start;
-        for index in (self.width - COUNTING..self.width).rev() {
-            self.put(index, (rest % 10) as u8);
-            rest /= 10;
+    /// The digits of nonce `index`, which is below [`Self::NONCES`].
+    pub(crate) fn number(&self, index: u64) -> Number {
+        let heads = self.head_count() as u64;
+        let tails = numbers(&self.tail) as u64;
+        let head = usize::try_from(index % heads).expect("below the number of heads");
+        Number { slow: index / heads / tails, tail: index / heads % tails, head }
+    }
+
+    /// Nonce `index`, which is below [`Self::NONCES`].
+    pub(crate) fn nonce(&self, index: u64) -> Nonce {
+        let Number { slow, tail, head } = self.number(index);
+        let mut message = self.message.clone();
+        for (digits, number) in [(&self.slow, slow), (&self.tail, tail), (&self.head, head as u64)]
+        {
+            message.put(digits, number);
         }
+        Nonce::from_digits(self.nonce.clone().map(|at| message.get(at)))
     }
 
-    /// The message of the next nonce, but with `'0'` for its last digit.
-    pub(crate) fn message(&self) -> &Message {
-        &self.message
+    /// How many heads there are: the nonces before the next multiple of this differ in nothing else.
+    pub(crate) fn head_count(&self) -> usize {
+        numbers(&self.head).min(MAX_HEADS)
     }
 
-    /// The last digit of the next nonce.
-    pub(crate) fn last_digit(&self) -> u8 {
-        self.digits[self.width - 1]
+    /// The heads of the nonces with these slow digits.
+    pub(crate) fn heads(&self, slow: u64, engine: Engine) -> Heads {
+        let mut message = self.message.clone();
+        message.put(&self.slow, slow);
+        let endings = (0..self.head_count()).map(|head| {
+            message.put(&self.head, head as u64);
+            message.block_before_last()[15]
+        });
+        let neck = Neck {
+            endings: endings.collect(),
+            state: message.state(2, engine),
+            block: message.block_before_last(),
+            last: *message.last_block(),
+            rounds: self.rounds,
+        };
+        Heads::new(engine, neck)
     }
 
-    /// The ten messages that differ from the next one in their last digit.
-    pub(crate) fn decade<'a>(&'a self, midstate: &'a State) -> Decade<'a> {
-        let place = Place::of(self.nonce_at + self.width - 1);
-        Decade { midstate, block: self.message.last_block(), place }
-    }
-
-    /// The next nonce with another last digit.
-    pub(crate) fn nonce_ending_in(&self, digit: u8) -> Nonce {
-        let mut digits = self.digits;
-        digits[self.width - 1] = digit;
-        Nonce::from_digits(&digits[..self.width])
-    }
-
-    /// Leaves out `count` nonces, which end at most with the last of this decade.
-    ///
-    /// Returns whether a block before the last one has changed.
-    #[must_use]
-    pub(crate) fn skip(&mut self, count: u8) -> bool {
-        let last = self.width - 1;
-        if self.digits[last] + count < 10 {
-            self.digits[last] += count;
-            return false;
+    /// What makes this tail of a last block whose tail is zero.
+    pub(crate) fn tail(&self, mut tail: u64) -> Tail {
+        let mut digits = 0;
+        for place in (0..self.tail.len()).rev() {
+            digits |= (tail % 10) << (56 - 8 * place);
+            tail /= 10;
         }
-        self.digits[last] = 0;
-        let mut index = last - 1;
-        while self.digits[index] == 9 && index > self.width - COUNTING {
-            self.put(index, 0);
-            index -= 1;
-        }
-        // Past the highest digit the series begins anew.
-        self.put(index, (self.digits[index] + 1) % 10);
-        self.nonce_at + index < self.message.last_block_at()
-    }
-
-    /// Sets one digit of the next nonce.
-    fn put(&mut self, index: usize, digit: u8) {
-        self.digits[index] = digit;
-        if index < self.width - 1 {
-            self.message.set(self.nonce_at + index, b'0' + digit);
-        }
+        [(digits >> 32) as u32, (digits & 0xffff_ffff) as u32]
     }
 }
 
-/// How many digits a nonce gets that starts at byte `nonce_at` of the message.
-///
-/// An attempt shall cost one compression, so the digits that change often must all lie in the last
-/// block. Sixteen digits are enough where they fit into one block with the padding, or where eight
-/// of them reach the next block; elsewhere leading zeros push them there. For the 43 characters that
-/// our server sends, `nonce_at` is 56: eight digits end the first block, and eight begin the second.
-fn width(nonce_at: usize) -> usize {
-    let used = nonce_at % BLOCK_BYTES;
-    let room = BLOCK_BYTES - used;
-    if COUNTING + PADDING <= room { COUNTING } else { COUNTING.max(room + FAST_DIGITS) }
+/// How many numbers can be written with these digits, of which there are eight at most.
+fn numbers(digits: &Range<usize>) -> usize {
+    digits.clone().fold(1, |numbers, _| 10 * numbers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Engine;
 
     fn series(challenge_len: usize) -> Series {
         Series::new(&"x".repeat(challenge_len).parse().expect("valid"))
     }
 
-    fn next(series: &Series) -> String {
-        series.nonce_ending_in(series.last_digit()).as_str().to_owned()
+    #[test]
+    fn a_challenge_of_43_characters_shares_most() {
+        let series = series(43);
+        assert_eq!((series.nonce.start, series.nonce.len()), (56, 63));
+        assert_eq!((series.head_count(), numbers(&series.tail)), (160, 10_000_000));
+        assert_eq!(series.rounds, 12);
     }
 
     #[test]
-    fn an_attempt_costs_one_compression_whatever_the_length_of_the_challenge() {
+    fn digits_do_not_overlap_and_lie_where_their_group_may() {
+        for length in 1..=128 {
+            let Series { nonce, head, tail, slow, rounds, .. } = series(length);
+            assert!(nonce.len() <= Nonce::MAX_BYTES, "{length}");
+            let last = nonce.start / BLOCK_BYTES * BLOCK_BYTES + BLOCK_BYTES;
+            // The head ends the block before, and the tail starts after the rounds in common.
+            assert_eq!((head.end, tail.start, tail.end), (last, last + 4 * rounds, nonce.end));
+            assert!(nonce.start <= head.start && slow.start >= nonce.start, "{length}");
+            assert!(slow.end <= head.start || slow.start >= head.end && slow.end <= tail.start);
+            assert_eq!(rounds % 4, 0, "{length}");
+            // Where rounds are in common, whatever changes lies behind them.
+            assert!(tail.len() <= MAX_TAIL_DIGITS && tail.end <= last + BLOCK_BYTES - PADDING);
+        }
+    }
+
+    #[test]
+    fn every_number_has_its_own_nonce_and_rows_are_whole() {
         for length in 1..=128 {
             let series = series(length);
-            assert!((COUNTING..=MAX_WIDTH).contains(&series.width), "{length}");
-            let end = series.nonce_at + series.width;
-            assert!(end - series.message.last_block_at() >= FAST_DIGITS, "{length}");
-        }
-    }
-
-    #[test]
-    fn a_challenge_of_43_characters_has_eight_digits_in_each_block() {
-        let series = series(43);
-        assert_eq!((series.nonce_at, series.width), (56, 16));
-    }
-
-    #[test]
-    fn counting_goes_up_by_one_and_keeps_message_and_digits_together() {
-        let mut series = series(40);
-        let challenge = "x".repeat(40).parse().expect("valid");
-        series.seek(9_999_995);
-        for expected in 9_999_995..10_000_205_u64 {
-            let nonce = next(&series);
-            assert_eq!(nonce, format!("{expected:0width$}", width = series.width));
-            let mut with_zero = nonce.into_bytes();
-            *with_zero.last_mut().expect("not empty") = b'0';
-            let fresh = Message::new(&challenge, &with_zero);
-            assert_eq!(fresh.last_block(), series.message.last_block());
-            let _ = series.skip(1);
-        }
-    }
-
-    #[test]
-    fn a_carry_into_an_earlier_block_is_reported_and_no_other_is() {
-        for length in 1..=128 {
-            let mut series = series(length);
-            let end = series.nonce_at + series.width;
-            let in_last = (end - series.message.last_block_at()).min(COUNTING);
-            let in_last = u32::try_from(in_last).expect("at most sixteen");
-            let engine = Engine::fastest();
-            let before = series.message.midstate(engine);
-            series.seek(10_u64.pow(in_last - 1) - 1);
-            assert!(!series.skip(1), "{length}");
-            assert_eq!(series.message.midstate(engine), before);
-            series.seek(10_u64.pow(in_last) - 1);
-            let expected = in_last < Series::COUNTING_DIGITS;
-            assert_eq!(series.skip(1), expected, "{length}");
-            assert_eq!(series.message.midstate(engine) != before, expected, "{length}");
-        }
-    }
-
-    #[test]
-    fn after_the_highest_nonce_comes_the_lowest() {
-        for length in [1, 43, 50, 128] {
-            let mut series = series(length);
-            series.seek(10_u64.pow(16) - 1);
-            let _ = series.skip(1);
-            assert_eq!(next(&series), "0".repeat(series.width));
+            let (heads, tails) = (series.head_count() as u64, numbers(&series.tail) as u64);
+            assert_eq!(Series::NONCES % (heads * tails), 0, "{length}");
+            let slows = Series::NONCES / (heads * tails);
+            assert!(
+                slows <= 10_u64.pow(u32::try_from(series.slow.len().min(19)).expect("small")),
+                "{length}"
+            );
+            let highest =
+                Number { slow: slows - 1, tail: tails - 1, head: series.head_count() - 1 };
+            assert_eq!(series.number(Series::NONCES - 1), highest, "{length}");
+            assert_eq!(series.number(0), Number { slow: 0, tail: 0, head: 0 });
         }
     }
 }

@@ -1,13 +1,27 @@
 //! The search for a nonce, in slices.
 
-use crate::engine::State;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::parallel;
+use crate::search::Search;
 use crate::series::Series;
 use crate::{Challenge, Difficulty, Engine, Error, Nonce};
 
+/// From this difficulty on, a solver takes several threads unless told otherwise: before, starting
+/// one takes as long as it saves.
+const WORTH_THREADS: u32 = 18;
+/// How many threads it takes then at most. Eight search through difficulty 22 in some milliseconds,
+/// and more would be in their neighbours' way.
+const USUAL_THREADS: usize = 8;
+/// How many nonces there must be for each thread: tens of times what starting one costs.
+const WORTH_A_THREAD: u64 = 1 << 15;
+
 /// A search that can be stopped at any attempt and taken up again.
 ///
-/// Nonces are decimal numbers of a fixed width (for one challenge), tried in ascending order from a
-/// fixed start. After the highest one the search goes on with the lowest.
+/// Nonces are decimal numbers of a fixed width (for one challenge), tried in a fixed order from a
+/// given start. After the last one the search goes on with the first.
 ///
 /// ```
 /// use lime_pow::{Challenge, Difficulty, Solver};
@@ -25,47 +39,59 @@ use crate::{Challenge, Difficulty, Engine, Error, Nonce};
 /// ```
 #[derive(Clone)]
 pub struct Solver {
-    engine: Engine,
-    difficulty: Difficulty,
-    /// What is left to try.
-    series: Series,
-    /// The state before the last block of the series' messages.
-    midstate: State,
+    search: Search,
+    threads: usize,
+    /// The index of the next nonce.
+    next: u64,
     attempts: u64,
 }
 
 impl Solver {
     /// How many nonces there are, `10^16`: more than any difficulty needs, and each fits a `u64`.
-    pub const NONCES: u64 = 10_u64.pow(Series::COUNTING_DIGITS);
+    pub const NONCES: u64 = Series::NONCES;
 
-    /// A search from nonce zero on the fastest engine.
+    /// How many threads a search can be given.
+    ///
+    /// Each is a thread of the operating system, started anew for each slice, and the largest
+    /// machines have some hundreds of processors.
+    pub const MAX_THREADS: usize = 256;
+
+    /// A search from the first nonce on the fastest engine, and from difficulty 18 up on as many
+    /// threads as there are processors for this process, but eight at most.
     #[must_use]
     pub fn new(challenge: &Challenge, difficulty: Difficulty) -> Self {
-        let engine = Engine::fastest();
-        let series = Series::new(challenge);
-        let midstate = series.message().midstate(engine);
-        Self { engine, difficulty, series, midstate, attempts: 0 }
+        let search = Search::new(challenge, difficulty, Engine::fastest());
+        Self { search, threads: usual_threads(difficulty), next: 0, attempts: 0 }
     }
 
-    /// The same search, from another nonce.
+    /// The same search, from another nonce of its order.
     ///
     /// # Errors
     ///
     /// [`Error::StartTooHigh`] if `start` is not below [`Self::NONCES`].
-    pub fn starting_at(mut self, start: u64) -> Result<Self, Error> {
+    pub fn starting_at(self, start: u64) -> Result<Self, Error> {
         if start >= Self::NONCES {
             return Err(Error::StartTooHigh(start));
         }
-        self.series.seek(start);
-        self.midstate = self.series.message().midstate(self.engine);
-        Ok(self)
+        Ok(Self { next: start, ..self })
     }
 
     /// The same search, on another engine.
     #[must_use]
-    pub fn on(mut self, engine: Engine) -> Self {
-        self.engine = engine;
-        self
+    pub fn on(self, engine: Engine) -> Self {
+        Self { search: self.search.on(engine), ..self }
+    }
+
+    /// The same search, on so many threads. It finds the same nonces in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ThreadCount`] if there are none, or more than [`Self::MAX_THREADS`].
+    pub fn on_threads(self, threads: usize) -> Result<Self, Error> {
+        if !(1..=Self::MAX_THREADS).contains(&threads) {
+            return Err(Error::ThreadCount(threads));
+        }
+        Ok(Self { threads, ..self })
     }
 
     /// Makes at most `attempts` attempts, and returns the nonce as soon as one was good.
@@ -73,22 +99,31 @@ impl Solver {
     /// The next call goes on with the attempt after the last one: after a success, towards the
     /// next nonce that solves the puzzle.
     pub fn advance(&mut self, attempts: u64) -> Option<Nonce> {
+        self.advance_unless(&AtomicBool::new(false), attempts)
+    }
+
+    /// [`Self::advance`], but it returns within some microseconds after somebody has set `stop`.
+    ///
+    /// What was tried until then is counted, and the next call goes on behind it.
+    pub fn advance_unless(&mut self, stop: &AtomicBool, attempts: u64) -> Option<Nonce> {
         let mut left = attempts;
-        while left > 0 {
-            // 1. Try what remains of these ten nonces, or of the attempts.
-            let first = self.series.last_digit();
-            let count = u8::try_from(left).unwrap_or(u8::MAX).min(10 - first);
-            let decade = self.series.decade(&self.midstate);
-            let found = self.engine.find(&decade, first..first + count, self.difficulty);
+        while left > 0 && !stop.load(Ordering::Relaxed) {
+            // 1. Try what is left, as far as the last nonce.
+            let indices = self.next..Self::NONCES.min(self.next.saturating_add(left));
+            let threads = self.threads_for(indices.end - indices.start);
+            let progress = if threads > 1 {
+                parallel::run(&mut self.search, threads, indices.clone(), stop)
+            } else {
+                self.search.run(indices.clone(), stop)
+            };
             // 2. Count exactly what was tried.
-            let tried = found.map_or(count, |digit| digit - first + 1);
-            self.attempts += u64::from(tried);
-            left -= u64::from(tried);
+            let tried = progress.next - indices.start;
+            self.attempts += tried;
+            left -= tried;
             // 3. Go to the next untried nonce, also after a success.
-            let nonce = found.map(|digit| self.series.nonce_ending_in(digit));
-            self.skip(tried);
-            if nonce.is_some() {
-                return nonce;
+            self.next = progress.next % Self::NONCES;
+            if progress.solved {
+                return Some(self.search.nonce(progress.next - 1));
             }
         }
         None
@@ -103,19 +138,31 @@ impl Solver {
     /// The difficulty that is searched for.
     #[must_use]
     pub fn difficulty(&self) -> Difficulty {
-        self.difficulty
+        self.search.difficulty()
     }
 
     /// What computes the hashes.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        self.engine
+        self.search.engine()
     }
 
-    /// Leaves out the next `count` nonces of this decade.
-    fn skip(&mut self, count: u8) {
-        if self.series.skip(count) {
-            self.midstate = self.series.message().midstate(self.engine);
-        }
+    /// How many threads compute them, in a slice that is long enough for so many.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
     }
+
+    /// How many threads pay for so many attempts.
+    fn threads_for(&self, attempts: u64) -> usize {
+        let worth = usize::try_from(attempts / WORTH_A_THREAD).unwrap_or(usize::MAX);
+        self.threads.min(worth).max(1)
+    }
+}
+
+fn usual_threads(difficulty: Difficulty) -> usize {
+    if difficulty.bits() < WORTH_THREADS {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, NonZeroUsize::get).min(USUAL_THREADS)
 }

@@ -132,6 +132,7 @@ async def test_the_event_loop_is_free_while_the_puzzle_is_solved(fake, monkeypat
     class Waiting:
         def __init__(self, challenge, difficulty):
             self.solver = Solver(challenge, difficulty)
+            self.threads, self.stop = self.solver.threads, self.solver.stop
 
         def advance(self, attempts):
             assert loop_is_free.wait(60)

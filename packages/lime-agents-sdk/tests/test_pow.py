@@ -28,10 +28,20 @@ def test_the_search_goes_on_in_slices_until_the_deadline():
     assert flow.send(None) == Now()
     again = flow.send(109.9)
     assert isinstance(again, Offload)
-    assert again.function.args == (SLICE,)
+    assert again.function.args == (SLICE * again.function.func.__self__.threads,)
     flow.send(None)
     with pytest.raises(PowTimeoutError, match="difficulty 26 within 10 s"):
         flow.send(110.0)
+
+
+def test_a_search_that_is_given_up_stops_the_slice_that_still_runs():
+    flow = solve(CHALLENGE, 26, PowLimits())
+    next(flow)
+    search = flow.send(0.0).function
+    flow.close()
+    solver = search.func.__self__
+    assert search() is None
+    assert solver.attempts == 0
 
 
 @pytest.mark.parametrize(("difficulty", "limit"), [(27, 26), (16, 15), (10**12, 32), (1, 0)])

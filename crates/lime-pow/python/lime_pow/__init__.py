@@ -3,7 +3,8 @@
 A nonce solves a challenge when SHA-256("lime:pow:v1" || 0x00 || challenge || 0x00 || nonce), read
 as a big-endian integer, is below 2^(256 - difficulty) (protocol section 4).
 
-Nothing here reads a clock, a random source or the environment. The work is done by the Rust crate
+Nothing here reads a clock, a random source or the environment; what the processor can do, and how
+many of them this process may use, is asked. The work is done by the Rust crate
 of the same name.
 """
 
@@ -13,6 +14,7 @@ from lime_pow.errors import (
     InvalidDifficultyError,
     InvalidNonceError,
     InvalidStartError,
+    InvalidThreadsError,
     LimePowError,
     UnavailableEngineError,
 )
@@ -23,6 +25,7 @@ __all__ = [
     "InvalidDifficultyError",
     "InvalidNonceError",
     "InvalidStartError",
+    "InvalidThreadsError",
     "LimePowError",
     "Solver",
     "UnavailableEngineError",

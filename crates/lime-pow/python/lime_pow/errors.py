@@ -7,7 +7,8 @@
         ├── InvalidChallengeError    not 1 to 128 ASCII characters, or not made from 32 bytes
         ├── InvalidDifficultyError   not 0 to MAX_DIFFICULTY bits
         ├── InvalidNonceError        not 1 to 64 printable characters, or no solution
-        ├── InvalidStartError        not a number that a nonce can be
+        ├── InvalidStartError        not a number from 0 to 10^16 - 1
+        ├── InvalidThreadsError      not 1 to 256 threads
         └── UnavailableEngineError   this machine has no engine of that name
 
 Messages name limits, never the text that was refused: it comes from the other side of the wire.
@@ -32,6 +33,10 @@ class InvalidNonceError(LimePowError):
 
 class InvalidStartError(LimePowError):
     """The first nonce to try is below 0 or has more than 16 decimal digits."""
+
+
+class InvalidThreadsError(LimePowError):
+    """A search runs on 1 to 256 threads."""
 
 
 class UnavailableEngineError(LimePowError):

@@ -7,6 +7,7 @@ import_exception!(lime_pow.errors, InvalidChallengeError);
 import_exception!(lime_pow.errors, InvalidDifficultyError);
 import_exception!(lime_pow.errors, InvalidNonceError);
 import_exception!(lime_pow.errors, InvalidStartError);
+import_exception!(lime_pow.errors, InvalidThreadsError);
 import_exception!(lime_pow.errors, LimePowError);
 import_exception!(lime_pow.errors, UnavailableEngineError);
 
@@ -22,6 +23,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
             InvalidNonceError::new_err(message)
         }
         Error::StartTooHigh(_) => InvalidStartError::new_err(message),
+        Error::ThreadCount(_) => InvalidThreadsError::new_err(message),
         Error::EngineUnavailable => UnavailableEngineError::new_err(message),
         // The crate may learn new errors before this table does.
         _ => LimePowError::new_err(message),

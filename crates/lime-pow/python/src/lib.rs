@@ -2,7 +2,7 @@
 //!
 //! All rules are in the crate; the exceptions and the documentation for users are in Python.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lime_pow::{Challenge, Difficulty, Engine, Error, Nonce};
@@ -12,7 +12,10 @@ use pyo3::types::{PyInt, PyString, PyTuple};
 
 mod errors;
 
-use errors::{InvalidChallengeError, InvalidDifficultyError, InvalidStartError, exception};
+use errors::{
+    InvalidChallengeError, InvalidDifficultyError, InvalidStartError, InvalidThreadsError,
+    exception,
+};
 
 /// Slices of fewer attempts keep the interpreter: even the slowest engine needs only some 100 µs
 /// for this many, and under contention it may take milliseconds to get the interpreter back.
@@ -66,35 +69,46 @@ struct Solver {
     search: Mutex<lime_pow::Solver>,
     /// A copy of the search's count after its last slice, which can be read during the next one.
     attempts: AtomicU64,
+    /// Set once, and then for good.
+    stopped: AtomicBool,
     #[pyo3(get)]
     difficulty: u32,
     #[pyo3(get)]
     engine: &'static str,
+    #[pyo3(get)]
+    threads: usize,
 }
 
 #[pymethods]
 impl Solver {
     #[new]
     #[pyo3(
-        signature = (challenge, difficulty, *, start = None, engine = None),
-        text_signature = "(challenge, difficulty, *, start=0, engine=None)",
+        signature = (challenge, difficulty, *, start = None, engine = None, threads = None),
+        text_signature = "(challenge, difficulty, *, start=0, engine=None, threads=None)",
     )]
     fn new(
         challenge: &Bound<'_, PyString>,
         difficulty: &Bound<'_, PyInt>,
         start: Option<&Bound<'_, PyInt>>,
         engine: Option<&str>,
+        threads: Option<&Bound<'_, PyInt>>,
     ) -> PyResult<Self> {
         let challenge = parse_challenge(challenge)?;
         let difficulty = parse_difficulty(difficulty)?;
         let start = start.map_or(Ok(0), parse_start)?;
         let engine = engine.map_or(Ok(Engine::fastest()), Engine::named).map_err(exception)?;
         let search = lime_pow::Solver::new(&challenge, difficulty).on(engine);
+        let mut search = search.starting_at(start).map_err(exception)?;
+        if let Some(threads) = threads {
+            search = search.on_threads(parse_threads(threads)?).map_err(exception)?;
+        }
         Ok(Self {
-            search: Mutex::new(search.starting_at(start).map_err(exception)?),
             attempts: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
             difficulty: difficulty.bits(),
             engine: engine.name(),
+            threads: search.threads(),
+            search: Mutex::new(search),
         })
     }
 
@@ -109,6 +123,11 @@ impl Solver {
         nonce.map(|nonce| nonce.as_str().to_owned())
     }
 
+    /// End the running slice, and every later one before it begins.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
     /// How many nonces have been tried until the end of the last slice.
     #[getter]
     fn attempts(&self) -> u64 {
@@ -118,7 +137,7 @@ impl Solver {
 
 impl Solver {
     fn slice(&self, mut search: MutexGuard<'_, lime_pow::Solver>, attempts: u64) -> Option<Nonce> {
-        let nonce = search.advance(attempts);
+        let nonce = search.advance_unless(&self.stopped, attempts);
         self.attempts.store(search.attempts(), Ordering::Relaxed);
         nonce
     }
@@ -155,6 +174,15 @@ fn parse_start(number: &Bound<'_, PyInt>) -> PyResult<u64> {
         InvalidStartError::new_err(format!(
             "the first nonce to try is a number from 0 to {}",
             lime_pow::Solver::NONCES - 1
+        ))
+    })
+}
+
+fn parse_threads(number: &Bound<'_, PyInt>) -> PyResult<usize> {
+    number.extract().map_err(|_| {
+        InvalidThreadsError::new_err(format!(
+            "a search runs on 1 to {} threads",
+            lime_pow::Solver::MAX_THREADS
         ))
     })
 }

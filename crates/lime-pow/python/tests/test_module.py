@@ -32,8 +32,9 @@ def test_the_portable_engine_is_always_there_and_the_first_is_the_default():
 
 
 def test_a_solver_tells_what_it_does():
-    solver = Solver(CHALLENGE, 12, engine="portable")
+    solver = Solver(CHALLENGE, 12, engine="portable", threads=3)
     assert (solver.difficulty, solver.engine, solver.attempts) == (12, "portable", 0)
+    assert solver.threads == 3
 
 
 def test_an_unknown_engine_is_refused():
@@ -41,16 +42,23 @@ def test_an_unknown_engine_is_refused():
         Solver(CHALLENGE, 1, engine="abacus")
 
 
-def test_the_highest_start_is_followed_by_the_lowest():
+def test_the_last_nonce_is_followed_by_the_first(generator):
     solver = Solver(CHALLENGE, 0, start=HIGHEST)
-    assert solver.advance(1) == str(HIGHEST)
-    assert solver.advance(1) == "0" * 16
+    series = generator.Series(CHALLENGE)
+    assert solver.advance(1) == series.nonce(HIGHEST)
+    assert solver.advance(1) == series.nonce(0) == "0" * 63
 
 
 @pytest.mark.parametrize("start", [-1, HIGHEST + 1, 2**64])
 def test_a_start_that_no_nonce_can_be_is_refused(start):
     with pytest.raises(lime_pow.InvalidStartError):
         Solver(CHALLENGE, 1, start=start)
+
+
+@pytest.mark.parametrize("threads", [-1, 0, 257, 2**64])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(threads):
+    with pytest.raises(lime_pow.InvalidThreadsError, match="1 to 256"):
+        Solver(CHALLENGE, 1, threads=threads)
 
 
 @pytest.mark.parametrize("attempts", [-1, 2**64])
@@ -67,7 +75,7 @@ def test_another_type_is_a_type_error(arguments):
         lime_pow.check(*arguments)
 
 
-@pytest.mark.parametrize("name", ["difficulty", "engine", "attempts"])
+@pytest.mark.parametrize("name", ["difficulty", "engine", "attempts", "threads"])
 def test_a_solver_cannot_be_changed_from_outside(name):
     with pytest.raises(AttributeError):
         setattr(Solver(CHALLENGE, 1), name, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -76,3 +77,40 @@ def test_the_attempts_can_be_read_while_a_slice_runs():
             during.add(solver.attempts)
     assert during <= {10, 2_000_010}
     assert solver.attempts == 2_000_010
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_any_number_of_threads_finds_what_one_finds(threads):
+    alone = Solver(CHALLENGE, 19, threads=1)
+    together = Solver(CHALLENGE, 19, threads=threads)
+    for _ in range(3):
+        assert together.advance(2**63) == alone.advance(2**63)
+        assert together.attempts == alone.attempts
+
+
+def test_a_solver_takes_several_threads_only_where_they_pay():
+    assert Solver(CHALLENGE, 17).threads == 1
+    assert 1 <= Solver(CHALLENGE, 18).threads <= 8
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("engine", lime_pow.engines())
+def test_a_slice_of_any_length_ends_when_it_is_stopped(engine, threads):
+    # Left alone, these slices would take years.
+    solver = Solver(CHALLENGE, 32, engine=engine, threads=threads)
+    with ThreadPoolExecutor(2) as running:
+        slices = [running.submit(solver.advance, 2**63) for _ in range(2)]
+        solver.stop()
+        assert [each.result() for each in slices] == [None, None]
+    tried = solver.attempts
+    assert solver.advance(1) is None
+    assert solver.attempts == tried
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads there")
+def test_no_thread_is_left_after_a_slice():
+    before = set(Path("/proc/self/task").iterdir())
+    assert Solver(CHALLENGE, 32, threads=4).advance(1_000_000) is None
+    # A thread that has ended may be listed for a moment; one that has not, for ever.
+    while set(Path("/proc/self/task").iterdir()) - before:
+        pass

@@ -39,6 +39,18 @@ def test_every_engine_finds_the_first_nonce_and_counts_the_attempts(vectors, eng
         assert solver.attempts == case["attempts"]
 
 
+@pytest.mark.parametrize("engine", lime_pow.engines())
+def test_every_engine_finds_what_hashlib_finds_for_challenges_of_every_length(generator, engine):
+    choices = generator.Choices(b"every length")
+    for length in [length for length in range(1, 129) for _ in range(20)]:
+        challenge = choices.text(generator.CHALLENGE_ALPHABET, length)
+        start = choices.number(0, 10**16 - 1)
+        found = generator.search(challenge, start)
+        attempts, nonce = next((n, text) for n, (text, bits) in enumerate(found, 1) if bits >= 5)
+        solver = Solver(challenge, 5, start=start, engine=engine)
+        assert (solver.advance(10_000), solver.attempts) == (nonce, attempts)
+
+
 def test_the_one_thing_that_is_wrong_has_its_own_error(vectors):
     errors = {
         "challenge": lime_pow.InvalidChallengeError,

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Block, Engine, INITIAL, State};
+use super::{Block, Engine, Heads, INITIAL, Neck, State};
 use crate::message::Message;
-use crate::{Challenge, Nonce};
+use crate::{Challenge, Difficulty, Nonce};
 
 fn vectors(text: &str) -> Value {
     serde_json::from_str(text).expect("vectors are JSON")
@@ -82,6 +82,58 @@ fn every_engine_computes_the_digests_that_the_generator_computed() {
         let message = Message::new(&challenge, nonce.as_str().as_bytes());
         for engine in Engine::available() {
             assert_eq!(message.digest(*engine), digest(case), "{engine:?} {case}");
+        }
+    }
+}
+
+/// Numbers that look random and are the same in every run (`SplitMix64`, Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).expect("below")
+    }
+
+    fn words<const N: usize>(&mut self) -> [u32; N] {
+        std::array::from_fn(|_| (self.next() >> 32) as u32)
+    }
+}
+
+#[test]
+fn every_engine_finds_in_any_blocks_what_their_compression_says() {
+    let mut random = Random(0x0070_6f77);
+    for round in 0..2_000 {
+        let (mut block, last, tail): (Block, Block, _) =
+            (random.words(), random.words(), random.words());
+        let (state, rounds) = (random.words(), 4 * random.below(4));
+        let endings: Vec<u32> = (0..=random.below(160)).map(|_| random.words::<1>()[0]).collect();
+        let start = random.below(endings.len());
+        let range = start..start + random.below(endings.len() - start) + 1;
+        let difficulty = Difficulty::new(u32::try_from(random.below(9)).expect("small"));
+        let difficulty = difficulty.expect("valid");
+        // What the portable compression function says, which the tests above have checked.
+        let mut whole = last;
+        whole[rounds] = whole[rounds].wrapping_add(tail[0]);
+        whole[rounds + 1] = whole[rounds + 1].wrapping_add(tail[1]);
+        let portable = Engine::named("portable").expect("always there");
+        let expected = range.clone().find(|head| {
+            block[15] = endings[*head];
+            let mut digest = state;
+            portable.compress(&mut digest, &block);
+            portable.compress(&mut digest, &whole);
+            digest[0] & difficulty.mask() == 0
+        });
+        for engine in Engine::available() {
+            let neck = Neck { state, block: &block, endings: endings.clone(), last, rounds };
+            let found = Heads::new(*engine, neck).find(tail, range.clone(), difficulty);
+            assert_eq!(found, expected, "{engine:?} {round}");
         }
     }
 }
