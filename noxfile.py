@@ -250,14 +250,14 @@ def examples(session: nox.Session) -> None:
 @nox.session(name="bench-smoke")
 def bench_smoke(session: nox.Session) -> None:
     """Every benchmark still runs. Its figures mean nothing at this length, and none is asserted."""
-    for name in ("pow", "jwt", "login", "mcp"):
+    for name in ("pow", "jwt", "login", "mcp", "start"):
         session.run("python", f"benchmarks/{name}.py", "--quick")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks at full length, side by side with peers."""
-    for name in ("pow", "jwt", "login", "mcp"):
+    for name in ("pow", "jwt", "login", "mcp", "start"):
         session.run("python", f"benchmarks/{name}.py", *session.posargs)
 
 

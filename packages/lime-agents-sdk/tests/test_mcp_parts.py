@@ -31,6 +31,7 @@ from lime_agents._mcp.background import Background
 from lime_agents._mcp.bearer import Bearer
 from lime_agents._mcp.targets import McpTarget
 from lime_agents._mcp.tokens import McpTokens
+from lime_agents._mcp.wire import ResourceMetadata
 from lime_agents.testing import FakeLime
 from lime_sdk_core import Reply, Request
 
@@ -134,7 +135,7 @@ def test_metadata_is_looked_for_where_the_specification_says():
     ],
 )
 def test_a_resource_is_the_server_or_above_it(resource, covers):
-    found = discovery.ResourceMetadata(resource=resource, authorization_servers=("i",))
+    found = ResourceMetadata(resource=resource, authorization_servers=("i",))
     if covers:
         assert discovery.resource_of(found, TARGET, "i") == resource
     else:

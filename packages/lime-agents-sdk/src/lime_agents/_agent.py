@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -27,6 +28,8 @@ def _config(
     *,
     allow_insecure_http: bool,
 ) -> Config:
+    # Now, like the HTTP client: the first answer would hold up the event loop for it.
+    import_module("lime_agents._wire")
     return Config.resolve(
         product="lime-agents-sdk",
         version=__version__,

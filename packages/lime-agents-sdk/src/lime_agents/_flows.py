@@ -1,14 +1,21 @@
 """What an agent says to LIME, written once for both clients. No I/O happens here."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lime_agents._errors import AGENT_ERRORS, InvalidRequestIdError, LoginRefusedError
 from lime_agents._pow import PowLimits, solve
 from lime_agents._types import AgentProfile, ApprovalResult, LoginSite
-from lime_agents._wire import Approval, Challenge, Denial, Profile
 from lime_sdk_core import Callback, Flow, LimeError, Request, as_model, call
+from lime_sdk_core._late import Late
+
+if TYPE_CHECKING:
+    from lime_agents import _wire
+else:
+    _wire = Late("lime_agents._wire")
 
 #: Decides by site whether the agent logs in. Whatever is not true refuses.
 Allow: TypeAlias = Callable[[LoginSite], bool]
@@ -32,7 +39,7 @@ def login(
     path = _path(request_id)
     # 2. Read the puzzle. No credential: reading it must not tell who is about to log in.
     question = Request("GET", f"/auth/requests/{path}", authenticated=False)
-    challenge = yield from call(question, as_model(Challenge), errors=AGENT_ERRORS)
+    challenge = yield from call(question, as_model(_wire.Challenge), errors=AGENT_ERRORS)
     # 3. Decide before any work.
     if allow is not None:
         yield from _admit(path, challenge, allow, deny_key)
@@ -45,7 +52,7 @@ def login(
         json={"pow_nonce": nonce},
         idempotent=True,
     )
-    approval = yield from call(answer, as_model(Approval), errors=AGENT_ERRORS)
+    approval = yield from call(answer, as_model(_wire.Approval), errors=AGENT_ERRORS)
     return approval.public()
 
 
@@ -58,17 +65,19 @@ def deny(request_id: str, *, key: str) -> Flow[None]:
         headers={"idempotency-key": key},
         idempotent=True,
     )
-    yield from call(request, as_model(Denial), errors=AGENT_ERRORS)
+    yield from call(request, as_model(_wire.Denial), errors=AGENT_ERRORS)
 
 
 def profile() -> Flow[AgentProfile]:
     """Ask who this agent is."""
     request = Request("GET", "/core/agents/me/profile")
-    found = yield from call(request, as_model(Profile), errors=AGENT_ERRORS)
+    found = yield from call(request, as_model(_wire.Profile), errors=AGENT_ERRORS)
     return found.public()
 
 
-def _admit(path: str, challenge: Challenge, allow: AsyncAllow, deny_key: str | None) -> Flow[None]:
+def _admit(
+    path: str, challenge: _wire.Challenge, allow: AsyncAllow, deny_key: str | None
+) -> Flow[None]:
     """Raise `LoginRefusedError` unless `allow` lets the site in."""
     site = challenge.site.public() if challenge.site is not None else None
     # Without a name there is nothing to decide by, and the caller did ask to decide.

@@ -5,14 +5,18 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from lime_sdk_core._late import Late
 from lime_sdk_core.errors import ErrorTable, LimeError, Problem, ProtocolError
 from lime_sdk_core.steps import Reply
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:
+    import pydantic
+else:
+    pydantic = Late("pydantic")
+
+Model = TypeVar("Model", bound="pydantic.BaseModel")
 
 #: Longest part of a message from outside that is repeated to a human.
 MAX_MESSAGE_CHARS = 500
@@ -65,7 +69,7 @@ def as_model(model: type[Model]) -> Callable[[object], Model]:
     def parse(data: object) -> Model:
         try:
             return model.model_validate(data)
-        except ValidationError as error:
+        except pydantic.ValidationError as error:
             wrong = sorted(
                 {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
             )

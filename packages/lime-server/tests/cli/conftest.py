@@ -1,6 +1,7 @@
 """Commands, called in this process and in processes of their own."""
 
 import contextlib
+import gc
 import os
 import secrets
 import subprocess
@@ -33,6 +34,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     calls: list[dict[str, object]] = []
     monkeypatch.setattr(logging, "configure", lambda **how: calls.append(how))
     return calls
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """A command ends with its process, and need not collect its garbage; these tests go on."""
+    yield
+    assert gc.isenabled()
+    gc.unfreeze()
 
 
 @pytest.fixture

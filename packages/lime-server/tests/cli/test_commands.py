@@ -1,11 +1,13 @@
 """Commands that do one thing and end."""
 
+import gc
 import json
 import os
 import re
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 
@@ -13,7 +15,9 @@ import asyncpg
 import pytest
 
 from lime_server import __version__
-from lime_server.cli import keys, serve, speech
+from lime_server import settings as server_settings
+from lime_server.cli import keys
+from lime_server.composition import run as composition_run
 from lime_server.core.keyring import Rotation
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.infrastructure import fitness
@@ -38,6 +42,22 @@ def test_the_package_runs_as_a_program(monkeypatch, capsys):
     assert __version__ in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["--help"], ["dev", "--help"], ["keys", "list", "--help"]])
+def test_help_imports_no_server(environment, words):
+    code = f"""
+import sys
+from lime_server.cli import app
+app({words!r}, standalone_mode=False)
+print(*sys.modules)
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment, check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+    dear = {"asyncpg", "fastapi", "httpx", "redis", "starlette", "structlog", "uvicorn", "webauthn"}
+    assert not (dear | {"lime_server.composition", "lime_server.settings"}) & set(shown.split())
+
+
 @pytest.mark.parametrize("how", [["migrate"], ["keys", "list"], ["serve"], ["check"]])
 def test_a_misspelt_setting_is_a_sentence_and_not_a_traceback(lime_server_command, how):
     ended = lime_server_command(*how, LIME_DIFICULTY="3")
@@ -57,12 +77,12 @@ def test_an_interrupted_command_ends_as_shells_expect(lime_server_command, monke
     def interrupt(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(speech, "load", interrupt)
+    monkeypatch.setattr(server_settings, "load", interrupt)
     assert lime_server_command("migrate").exit_code == 130
 
 
 def test_an_unexpected_failure_is_not_hidden(lime_server_command, monkeypatch):
-    monkeypatch.setattr(speech, "load", lambda: 1 / 0)
+    monkeypatch.setattr(server_settings, "load", lambda: 1 / 0)
     assert isinstance(lime_server_command("migrate").exception, ZeroDivisionError)
 
 
@@ -253,14 +273,33 @@ def test_check_looks_at_the_real_thing(lime_server_command):
 def test_serve_runs_what_the_environment_says(lime_server_command, monkeypatch, logged):
     served = []
 
-    async def run(settings):
+    async def run(settings, *, on_ready):
         served.append(settings)
+        on_ready()
 
-    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(composition_run, "run", run)
     ended = lime_server_command("serve", LIME_LOG_LEVEL="error", LIME_PORT="9")
     assert ended.exit_code == 0, ended.output
     assert served[0].port == 9
     assert logged == [{"level": "error", "style": "json"}]
+
+
+def test_garbage_is_collected_once_a_server_is_ready(lime_server_command, monkeypatch):
+    seen = []
+
+    async def run(settings, *, on_ready):
+        seen.append((gc.isenabled(), gc.get_freeze_count()))
+        on_ready()
+        seen.append((gc.isenabled(), gc.get_freeze_count() > seen[0][1]))
+
+    monkeypatch.setattr(composition_run, "run", run)
+    assert lime_server_command("serve").exit_code == 0
+    assert seen == [(False, 0), (True, True)]
+
+
+def test_garbage_is_collected_after_a_start_that_failed(lime_server_command):
+    assert lime_server_command("serve", LIME_PORT="none").exit_code == 1
+    assert gc.isenabled()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")

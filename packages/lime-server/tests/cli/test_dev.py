@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from lime_server.cli import dev, files, residents, welcome
+from lime_server.cli import dev, files, office, residents, welcome
 from lime_server.cli.speech import CommandError
 from lime_server.composition import open_parts
 from lime_server.infrastructure.embedded import Engines, FolderInUseError
@@ -41,20 +41,21 @@ def stage(monkeypatch, postgres_url, redis_url):
     )
 
     @contextlib.contextmanager
-    def engines(folder):
+    def engines(folder, *, meanwhile):
         folder.mkdir(parents=True, exist_ok=True)
+        meanwhile()
         yield set_up.engines
 
-    async def run(settings, *, sock, on_ready, stop, mailbox):
+    async def serve_parts(parts, sock, *, on_ready, stop):
         with sock:
-            set_up.settings.append(settings)
+            set_up.settings.append(parts.settings)
             on_ready()
             if set_up.then is not None:
                 await set_up.then(stop)
 
     monkeypatch.setattr(dev, "engines", engines)
-    monkeypatch.setattr(dev, "run", run)
-    monkeypatch.setattr(dev, "LOOK", 0.001)
+    monkeypatch.setattr(office, "serve_parts", serve_parts)
+    monkeypatch.setattr(office, "LOOK", 0.001)
     return set_up
 
 
@@ -101,14 +102,14 @@ def test_a_newcomer_is_told_everything_needed_to_log_in(run_dev, stage, tmp_path
 
 
 def test_with_web_pages_the_first_owner_gets_a_link(run_dev, stage, monkeypatch, tmp_path):
-    monkeypatch.setattr(dev, "PACKAGED", tmp_path)
+    monkeypatch.setattr(office, "PACKAGED", tmp_path)
     told = run_dev().stdout
     assert f"  {stage.settings[0].public_url}/first#token=tk_" in told
     assert "/foundation/users/first" not in told
 
 
 def test_without_web_pages_the_first_owner_gets_a_command(run_dev, stage, monkeypatch, tmp_path):
-    monkeypatch.setattr(dev, "PACKAGED", tmp_path / "missing")
+    monkeypatch.setattr(office, "PACKAGED", tmp_path / "missing")
     told = run_dev().stdout
     assert f"{stage.settings[0].public_url}/api/v1/foundation/users/first" in told
     assert '{"token":"tk_' in told
@@ -175,7 +176,7 @@ async def test_tokens_that_the_database_does_not_know_are_replaced(settings, tmp
     )
     strange |= {"agent_token": "at_" + "A" * 43, "site_token": "st_" + "A" * 43}
     kept.write_text(json.dumps(strange))
-    async with open_parts(dev.load()) as parts:
+    async with open_parts(office.load()) as parts:
         made = await residents.settle(parts, kept)
         assert made.agent_token != strange["agent_token"]
         assert await residents.settle(parts, kept) == made
@@ -227,7 +228,7 @@ def test_a_misspelt_setting_is_refused_here_too(run_dev):
 
 
 def test_a_folder_in_use_is_a_sentence(run_dev, monkeypatch):
-    def refuse(folder):
+    def refuse(folder, *, meanwhile):
         raise FolderInUseError("Another lime-server (process 7) already uses it.")
 
     monkeypatch.setattr(dev, "engines", refuse)
@@ -262,7 +263,7 @@ def test_a_signal_during_the_start_unwinds_it(run_dev, monkeypatch, ready_file, 
     closed = []
 
     @contextlib.contextmanager
-    def engines(folder):
+    def engines(folder, *, meanwhile):
         try:
             signal.raise_signal(number)
             yield
@@ -281,7 +282,7 @@ def test_a_signal_while_the_database_is_prepared_unwinds_it_too(run_dev, monkeyp
         signal.raise_signal(signal.SIGTERM)
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(dev, "migrate", migrate)
+    monkeypatch.setattr(office, "migrate", migrate)
     assert run_dev().exit_code == 128 + signal.SIGTERM
 
 
@@ -290,7 +291,7 @@ def test_ctrl_c_while_the_database_is_prepared_unwinds_it_too(run_dev, monkeypat
         signal.raise_signal(signal.SIGINT)
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(dev, "migrate", migrate)
+    monkeypatch.setattr(office, "migrate", migrate)
     assert run_dev().exit_code == 128 + signal.SIGINT
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import asyncpg
@@ -20,10 +21,12 @@ from lime_server.infrastructure.embedded import (
     StartFailedError,
     engines,
     locate,
+    postgres,
     valkey,
 )
 from lime_server.infrastructure.embedded.folder import RunFolder
 from lime_server.infrastructure.embedded.holders import live_postgres
+from lime_server.infrastructure.embedded.process import START_TIMEOUT
 from tests.support.processes import Family
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the end is observed through pidfds")
@@ -81,6 +84,26 @@ async def test_data_is_there_again_at_the_next_start(warm):
             connection = await asyncpg.connect(running.database_url)
             await connection.execute(statement)
             await connection.close()
+
+
+def test_something_else_can_be_done_while_they_start(warm):
+    seen = []
+
+    def look_until_they_are_ready():
+        deadline = time.monotonic() + START_TIMEOUT
+        while not postgres.is_ready(warm / "postgres"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        seen.append("PostgreSQL")
+
+    with engines(warm, durable=False, meanwhile=look_until_they_are_ready):
+        assert seen == ["PostgreSQL"]
+
+
+def test_nothing_is_left_if_what_is_done_meanwhile_fails(warm):
+    with pytest.raises(ZeroDivisionError), engines(warm, meanwhile=lambda: 1 / 0):
+        pass
+    assert not live_postgres(warm / "postgres")
 
 
 def test_an_engine_that_falls_is_noticed(warm):

@@ -4,10 +4,11 @@ import base64
 import hashlib
 import re
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from lime_sdk_core import Flow, LimeError, Now, Request, Sleep, as_model, call, segment
+from lime_sdk_core._late import Late
 from lime_sites._passports import Verifier
 from lime_sites._types import (
     Binding,
@@ -16,13 +17,6 @@ from lime_sites._types import (
     BindingRequestResult,
     LoginRequestResult,
     Passport,
-)
-from lime_sites._wire import (
-    BindingRequest,
-    ExchangedBinding,
-    LoginRequest,
-    SiteBinding,
-    SiteBindings,
 )
 from lime_sites.errors import (
     ERRORS,
@@ -33,6 +27,11 @@ from lime_sites.errors import (
     RequestExpiredError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from lime_sites import _wire
+else:
+    _wire = Late("lime_sites._wire")
 
 MAX_WAIT: Final = 25
 """Seconds that LIME holds one question about a login request: protocol section 3 allows 30."""
@@ -57,7 +56,7 @@ def create_login_request(redirect_url: str | None) -> Flow[LoginRequestResult]:
     body = {} if redirect_url is None else {"redirect_url": redirect_url}
     # May be repeated: a request that nobody knows of hurts nobody and expires by itself.
     request = Request("POST", _REQUESTS, json=body, idempotent=True)
-    made = yield from call(request, as_model(LoginRequest), errors=ERRORS)
+    made = yield from call(request, as_model(_wire.LoginRequest), errors=ERRORS)
     return made.result()
 
 
@@ -80,7 +79,7 @@ def get_login_request(
         params={} if wait is None else {"wait": str(wait)},
         timeout=timeout,
     )
-    found = yield from call(request, as_model(LoginRequest), errors=ERRORS)
+    found = yield from call(request, as_model(_wire.LoginRequest), errors=ERRORS)
     return found.result()
 
 
@@ -167,7 +166,7 @@ def create_binding_request(
         body |= {"code_challenge": _challenge(code_verifier), "code_challenge_method": "S256"}
     # May be repeated: a request that nobody knows of hurts nobody and expires by itself.
     request = Request("POST", f"{_BINDINGS}/requests", json=body, idempotent=True)
-    made = yield from call(request, as_model(BindingRequest), errors=ERRORS)
+    made = yield from call(request, as_model(_wire.BindingRequest), errors=ERRORS)
     return made.result()
 
 
@@ -193,7 +192,7 @@ def exchange_binding_code(
         headers={"idempotency-key": uuid4().hex},
         idempotent=True,
     )
-    exchanged = yield from call(request, as_model(ExchangedBinding), errors=ERRORS)
+    exchanged = yield from call(request, as_model(_wire.ExchangedBinding), errors=ERRORS)
     return (yield from verifier.verify_binding(exchanged.passport, expected_binding_id))
 
 
@@ -203,19 +202,19 @@ def list_bindings(cursor: str | None, limit: int | None) -> Flow[BindingPage]:
     if limit is not None:
         params["limit"] = str(limit)
     request = Request("GET", f"{_BINDINGS}/of-site", params=params)
-    return (yield from call(request, as_model(SiteBindings), errors=ERRORS)).result()
+    return (yield from call(request, as_model(_wire.SiteBindings), errors=ERRORS)).result()
 
 
 def get_binding(binding_id: str) -> Flow[Binding]:
     """Read one of this site's bindings. Raises ValueError for what cannot be in a path."""
     request = Request("GET", f"{_BINDINGS}/of-site/{segment(binding_id)}")
-    return (yield from call(request, as_model(SiteBinding), errors=ERRORS)).result()
+    return (yield from call(request, as_model(_wire.SiteBinding), errors=ERRORS)).result()
 
 
 def end_binding(binding_id: str) -> Flow[Binding]:
     """End one of this site's bindings. Raises ValueError for what cannot be in a path."""
     request = Request("DELETE", f"{_BINDINGS}/of-site/{segment(binding_id)}", idempotent=True)
-    return (yield from call(request, as_model(SiteBinding), errors=ERRORS)).result()
+    return (yield from call(request, as_model(_wire.SiteBinding), errors=ERRORS)).result()
 
 
 def _challenge(code_verifier: str) -> str:

@@ -1,16 +1,23 @@
 """The conversation with the event stream: connect, read, hand over, come back; for ever."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lime_sdk_core import Callback, Flow, LimeError, Random, Request, Sleep
+from lime_sdk_core._late import Late
 from lime_sites._events import Delivery, Inbox
 from lime_sites._handling import Application, acknowledge_handled, handle
 from lime_sites._sse import EventStreamParser, ServerSentEvent
-from lime_sites._wire import Approved, Ended, GoAway, StreamError, read_frame
 from lime_sites.errors import AuthenticationError, ClosedError, ProtocolError
+
+if TYPE_CHECKING:
+    from lime_sites import _wire
+else:
+    _wire = Late("lime_sites._wire")
 
 logger = logging.getLogger("lime_sites")
 
@@ -115,17 +122,17 @@ class _Visit:
                 yield from self._take(event, link)
 
     def _take(self, event: ServerSentEvent, link: Link) -> Flow[None]:
-        frame = read_frame(event.data)
-        if isinstance(frame, StreamError):
+        frame = _wire.read_frame(event.data)
+        if isinstance(frame, _wire.StreamError):
             yield from self._application.report(LimeError(_said(frame), code=frame.code))
             return
-        if isinstance(frame, GoAway):
+        if isinstance(frame, _wire.GoAway):
             self.said_goodbye = True
             return
         self.was_useful = True
-        if isinstance(frame, Approved):
+        if isinstance(frame, _wire.Approved):
             passport = frame.agent_passport_jwt
-        elif isinstance(frame, Ended):
+        elif isinstance(frame, _wire.Ended):
             passport = None
         else:
             return
@@ -142,6 +149,6 @@ def _check_media_type(headers: Mapping[str, str]) -> None:
         raise ProtocolError("the events came as something else than text/event-stream")
 
 
-def _said(frame: StreamError) -> str:
+def _said(frame: _wire.StreamError) -> str:
     said = "".join(char if char.isprintable() else " " for char in frame.message[:200])
     return f"LIME ends the event stream: {said}"

@@ -5,22 +5,28 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import lime_jwt
 from lime_jwt import Expectation, JwkSet
 from lime_jwt.errors import InvalidKeyError, InvalidTokenError, UnknownKeyError
 from lime_sdk_core import Callback, Flow, LimeError, Request, as_model, call, call_document
+from lime_sdk_core._late import Late
 from lime_sites._jwks import Flight, KeyCache
 from lime_sites._types import BindingPassport, Passport
-from lime_sites._wire import BindingClaims, LoginClaims, Site
 from lime_sites.errors import ERRORS, InvalidPassportError, KeysUnavailableError
+
+if TYPE_CHECKING:
+    import pydantic
+
+    from lime_sites import _wire
+else:
+    pydantic = Late("pydantic")
+    _wire = Late("lime_sites._wire")
 
 logger = logging.getLogger("lime_sites")
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="pydantic.BaseModel")
 
 LEEWAY: Final = 30
 """Seconds by which the clocks of issuer and verifier may differ: protocol section 10."""
@@ -105,7 +111,7 @@ class Verifier:
         """Return this site's id, from LIME the first time."""
         if self.site_id is None:
             site = yield from call(
-                Request("GET", "/foundation/sites/me"), as_model(Site), errors=ERRORS
+                Request("GET", "/foundation/sites/me"), as_model(_wire.Site), errors=ERRORS
             )
             self.site_id = site.site_id
         return self.site_id
@@ -159,7 +165,7 @@ class Verifier:
 
 
 def _passport(claims: dict[str, Any]) -> Passport:
-    known = read_claims(LoginClaims, claims)
+    known = read_claims(_wire.LoginClaims, claims)
     return Passport(
         agent_id=known.sub,
         request_id=known.request_id,
@@ -173,7 +179,7 @@ def _passport(claims: dict[str, Any]) -> Passport:
 
 
 def _binding_passport(claims: dict[str, Any]) -> BindingPassport:
-    known = read_claims(BindingClaims, claims)
+    known = read_claims(_wire.BindingClaims, claims)
     return BindingPassport(
         agent_id=known.sub,
         binding_id=known.binding_id,
@@ -194,7 +200,7 @@ def read_claims(model: type[M], claims: dict[str, Any]) -> M:
     """Return proven claims under their names. Raises InvalidPassportError."""
     try:
         return model.model_validate(claims)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         wrong = ", ".join(str(detail["loc"]) for detail in error.errors(include_input=False))
     # Raised here, so that the claims do not travel along as `__context__`.
     raise refused(f"claims of another shape: {wrong}")

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Final
 
 from lime_sdk_core import Config, ConfigurationError
@@ -54,6 +55,8 @@ class Options:
             raise ConfigurationError("sse_backoff_base is a number of seconds above 0")
         if self.jwks_cache_ttl is not None and not self.jwks_cache_ttl > 0:
             raise ConfigurationError("jwks_cache_ttl is a number of seconds above 0")
+        # Now, like the HTTP client: the first answer would hold up the event loop for it.
+        import_module("lime_sites._wire")
         return Config.resolve(
             product="lime-sites-sdk",
             version=__version__,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from pydantic import ValidationError
 
 from lime_agents._errors import McpAuthenticationError
 from lime_agents._mcp.targets import McpTarget, origin_of
-from lime_agents._wire import Wire
+from lime_sdk_core._late import Late
+
+if TYPE_CHECKING:
+    from lime_agents._mcp import wire
+else:
+    wire = Late("lime_agents._mcp.wire")
 
 #: Bytes of a metadata document: a real one has some hundred.
 MAX_DOCUMENT = 65_536
@@ -21,13 +24,6 @@ _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _PARAMETER = re.compile(
     r'(?:^|[\s,])resource_metadata\s*=\s*(?:"([^"\\]*)"|([^\s",]+))', re.IGNORECASE
 )
-
-
-class ResourceMetadata(Wire):
-    """RFC 9728, section 2: all that is needed of it."""
-
-    resource: str
-    authorization_servers: tuple[str, ...] = ()
 
 
 def places(target: McpTarget, challenge: str) -> list[str]:
@@ -55,15 +51,15 @@ def places(target: McpTarget, challenge: str) -> list[str]:
     return [rooted + path, rooted] if path else [rooted]
 
 
-def read(body: bytes) -> ResourceMetadata | None:
+def read(body: bytes) -> wire.ResourceMetadata | None:
     """Return the document in `body`, or `None` if it is none."""
     try:
-        return ResourceMetadata.model_validate(json.loads(body))
-    except (ValueError, ValidationError, RecursionError):
+        return wire.ResourceMetadata.model_validate(json.loads(body))
+    except (ValueError, RecursionError):
         return None
 
 
-def resource_of(found: ResourceMetadata, target: McpTarget, issuer: str) -> str:
+def resource_of(found: wire.ResourceMetadata, target: McpTarget, issuer: str) -> str:
     """Return the resource that `target` is, if LIME may issue tokens for it.
 
     Raises:

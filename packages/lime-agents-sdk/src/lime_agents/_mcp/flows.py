@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import Field, StrictInt, StrictStr
+from typing import TYPE_CHECKING, Any
 
 from lime_agents._errors import AGENT_ERRORS, OAuthCapabilityError
-from lime_agents._wire import Wire
 from lime_sdk_core import (
     ApiError,
     AuthenticationError,
@@ -22,26 +19,15 @@ from lime_sdk_core import (
     as_model,
     call_document,
 )
+from lime_sdk_core._late import Late
 from lime_sdk_core.envelope import check_status, readable, request_id
 
+if TYPE_CHECKING:
+    from lime_agents._mcp import wire
+else:
+    wire = Late("lime_agents._mcp.wire")
+
 _OAUTH = "/modules/oauth"
-
-
-class TokenAnswer(Wire):
-    """RFC 6749, section 5.1. Only what can stand in a header is a token (RFC 6750, section 2.1)."""
-
-    access_token: Annotated[
-        StrictStr, Field(max_length=16384, pattern=r"^[A-Za-z0-9._~+/-]+=*$", repr=False)
-    ]
-    token_type: Annotated[StrictStr, Field(pattern=r"^[Bb][Ee][Aa][Rr][Ee][Rr]$")]
-    # A day: no LIME says more, and whoever does would make an agent keep a dead token for ever.
-    expires_in: Annotated[StrictInt, Field(gt=0, le=86_400)]
-
-
-class _Metadata(Wire):
-    """RFC 8414, section 2: all that is needed of it."""
-
-    issuer: Annotated[StrictStr, Field(min_length=1, max_length=2048)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +38,7 @@ class Wanted:
     resource: str | None = None
 
 
-def short_token(domain: str) -> Flow[TokenAnswer]:
+def short_token(domain: str) -> Flow[wire.TokenAnswer]:
     """Ask for a token in the short form, by the agent's token and a host name."""
     # Repeating it is safe: another token does not end the first.
     body = {"domain": domain}
@@ -60,7 +46,7 @@ def short_token(domain: str) -> Flow[TokenAnswer]:
     return _token(reply)
 
 
-def resource_token(agent_id: str, resource: str) -> Flow[TokenAnswer]:
+def resource_token(agent_id: str, resource: str) -> Flow[wire.TokenAnswer]:
     """Ask for a token for `resource`, as the confidential client that an agent is."""
     form = {"grant_type": "client_credentials", "resource": resource}
     request = Request("POST", f"{_OAUTH}/token", form=form, basic_user=agent_id, idempotent=True)
@@ -74,16 +60,16 @@ def issuer() -> Flow[str]:
         "GET", f"{_OAUTH}/.well-known/oauth-authorization-server", authenticated=False
     )
     reply = yield from call_document(request, errors=AGENT_ERRORS)
-    return as_model(_Metadata)(_object(reply.body)).issuer
+    return as_model(wire.ServerMetadata)(_object(reply.body)).issuer
 
 
-def _token(reply: Reply) -> TokenAnswer:
+def _token(reply: Reply) -> wire.TokenAnswer:
     """Return the token in `reply`, or raise what stands there instead."""
     said = _object(reply.body)
     if reply.status != 200 and isinstance(said, dict) and isinstance(said.get("error"), str):
         raise _refusal(reply, said)
     check_status(reply, AGENT_ERRORS)
-    return as_model(TokenAnswer)(said)
+    return as_model(wire.TokenAnswer)(said)
 
 
 def _refusal(reply: Reply, said: dict[str, Any]) -> LimeError:

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lime_agents import _flows
 from lime_agents._mcp import flows
@@ -15,6 +15,9 @@ from lime_agents._mcp.flows import Wanted
 from lime_agents._mcp.targets import McpTarget
 from lime_agents._types import McpAccessToken
 from lime_sdk_core import Flow
+
+if TYPE_CHECKING:
+    from lime_agents._mcp import wire
 
 T = TypeVar("T")
 
@@ -112,7 +115,7 @@ class McpTokens:
             return None
         return kept.token
 
-    async def _ask(self, wanted: Wanted) -> tuple[float, flows.TokenAnswer]:
+    async def _ask(self, wanted: Wanted) -> tuple[float, wire.TokenAnswer]:
         # Counted from before the question: the answer may have taken its time.
         asked_at = self._clock()
         if wanted.domain is not None:
@@ -122,7 +125,7 @@ class McpTokens:
         flow = flows.resource_token(self._agent_id, wanted.resource or "")
         return asked_at, await self._run(flow)
 
-    def _keep(self, wanted: Wanted, asked: tuple[float, flows.TokenAnswer]) -> McpAccessToken:
+    def _keep(self, wanted: Wanted, asked: tuple[float, wire.TokenAnswer]) -> McpAccessToken:
         asked_at, answer = asked
         token = McpAccessToken(
             access_token=answer.access_token,

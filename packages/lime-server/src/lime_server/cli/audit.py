@@ -1,20 +1,24 @@
 """`lime-server audit verify|export`."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from lime_server.cli.create import owner_id_of
 from lime_server.cli.speech import AsJson, CommandError, plain_errors, with_parts
-from lime_server.composition import Parts
 from lime_server.core.errors import NotFound
-from lime_server.foundation.audit import Verified, export_line
+
+if TYPE_CHECKING:
+    from lime_server.composition import Parts
+    from lime_server.foundation.audit import Verified
 
 audits = typer.Typer(help="The log of who did what.", no_args_is_help=True)
 
@@ -51,6 +55,8 @@ def export(
     """Write the log as JSON lines, with the hashes of the chains, owner by owner, oldest first."""
 
     async def work(parts: Parts) -> None:
+        from lime_server.foundation.audit import export_line
+
         chains = await parts.audit.owners() if owner is None else [await _named(parts, owner)]
         with _opened(output) as file:
             for chain in chains:

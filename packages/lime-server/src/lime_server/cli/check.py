@@ -1,14 +1,11 @@
 """`lime-server check`."""
 
-import asyncio
 import json
 from dataclasses import asdict
 
 import typer
 
-from lime_server.cli.speech import AsJson, plain_errors, quiet_settings
-from lime_server.core.clock import SystemClock
-from lime_server.infrastructure import fitness
+from lime_server.cli.speech import AsJson, finish, plain_errors, quiet_settings
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
@@ -16,7 +13,10 @@ _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 def check(as_json: AsJson = False) -> None:
     """Is this configuration fit for production? Ends with 1 if anything is wrong."""
     with plain_errors():
-        findings = asyncio.run(fitness.check(quiet_settings(), SystemClock()))
+        from lime_server.core.clock import SystemClock
+        from lime_server.infrastructure import fitness
+
+        findings = finish(fitness.check(quiet_settings(), SystemClock()))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:

@@ -1,15 +1,19 @@
 """`lime-server owner create`, `agent create`, `site create`."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from lime_server.cli.speech import AsJson, CommandError, plain_errors, show, with_parts
-from lime_server.composition import Parts
 from lime_server.core.errors import NotFound
-from lime_server.foundation.owners import Owner as KnownOwner
+
+if TYPE_CHECKING:
+    from lime_server.composition import Parts
+    from lime_server.foundation.owners import Owner as KnownOwner
 
 owners = typer.Typer(help="Owners answer for agents and sites.", no_args_is_help=True)
 agents = typer.Typer(help="Agents log in to sites.", no_args_is_help=True)

@@ -1,15 +1,19 @@
 """`lime-server keys list|rotate|retire`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lime_server.cli.speech import AsJson, plain_errors, show, show_table, with_parts
-from lime_server.composition import Parts
-from lime_server.core.keyring import Rotation
-from lime_server.core.keys import Key
+
+if TYPE_CHECKING:
+    from lime_server.composition import Parts
+    from lime_server.core.keyring import Rotation
+    from lime_server.core.keys import Key
 
 keys = typer.Typer(help="The keys that sign passports.", no_args_is_help=True)
 

@@ -1,19 +1,19 @@
 """How commands speak: values on standard output, sentences about failures on standard error."""
 
-import asyncio
+from __future__ import annotations
+
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lime_server import logging
-from lime_server.composition import Parts, open_parts
-from lime_server.core.errors import DomainError
-from lime_server.infrastructure.embedded import EngineError
-from lime_server.infrastructure.postgres.migrator import MigrationError
-from lime_server.settings import Settings, SettingsError, load
+from lime_server.cli.start import uncollected
+
+if TYPE_CHECKING:
+    from lime_server.composition import Parts
+    from lime_server.settings import Settings
 
 T = TypeVar("T")
 
@@ -31,7 +31,9 @@ def plain_errors() -> Iterator[None]:
     """Turn expected failures into a sentence and exit code 1; anything else stays a traceback."""
     try:
         yield
-    except (CommandError, DomainError, EngineError, MigrationError, SettingsError) as error:
+    except Exception as error:
+        if not isinstance(error, _expected()):
+            raise
         for line in str(error).splitlines():
             typer.echo(f"lime-server: {line}", err=True)
         raise typer.Exit(1) from None
@@ -39,19 +41,40 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
 
 
+def _expected() -> tuple[type[Exception], ...]:
+    from lime_server.core.errors import DomainError
+    from lime_server.infrastructure.embedded import EngineError
+    from lime_server.infrastructure.postgres.migrator import MigrationError
+    from lime_server.settings import SettingsError
+
+    return (CommandError, DomainError, EngineError, MigrationError, SettingsError)
+
+
 def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
     """Run `work` with the parts that the environment's settings describe."""
+    settings = quiet_settings()
+    with uncollected():
+        from lime_server.composition import open_parts
 
     async def run() -> T:
         async with open_parts(settings) as parts:
             return await work(parts)
 
-    settings = quiet_settings()
-    return asyncio.run(run())
+    return finish(run())
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end."""
+    import asyncio
+
+    return asyncio.run(work)
 
 
 def quiet_settings() -> Settings:
     """The environment's settings, with only warnings logged: the answer is what counts."""
+    from lime_server import logging
+    from lime_server.settings import load
+
     settings = load()
     logging.configure(level="warning", style="console")
     return settings

@@ -5,8 +5,7 @@ import socket
 from collections.abc import Callable
 
 from lime_server.composition.build import build
-from lime_server.composition.parts import open_parts
-from lime_server.infrastructure.mail import Mailbox
+from lime_server.composition.parts import Parts, open_parts
 from lime_server.infrastructure.serve import bind, serve
 from lime_server.infrastructure.web.portal_export import PACKAGED, read_export
 from lime_server.settings import Settings
@@ -18,18 +17,28 @@ async def run(
     sock: socket.socket | None = None,
     on_ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
-    mailbox: Mailbox | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT arrives, or `stop` is set.
 
     `sock` is a listening socket from `serve.bind`, for whoever needs its port before there are
     settings; without it one is made from them, and it is closed in either case. `on_ready` is
-    called when connections are accepted. With a `mailbox` mails go there, and `/dev/mailbox` shows
-    them. Logging is the caller's to configure, once per process
+    called when connections are accepted. Logging is the caller's to configure, once per process
     (`lime_server.logging.configure`). Raises what `open_parts` and `bind` raise.
     """
     sock = sock or bind(settings.host, settings.port)
     with sock:
-        async with open_parts(settings, mailbox=mailbox) as parts:
-            app = build(parts, read_export(PACKAGED))
-            await serve(app, sock, settings, drain=app.state.drain, on_ready=on_ready, stop=stop)
+        async with open_parts(settings) as parts:
+            await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
+
+
+async def serve_parts(
+    parts: Parts,
+    sock: socket.socket,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """The same, with parts that are open already, for whoever needs them before."""
+    app = build(parts, read_export(PACKAGED))
+    drain = app.state.drain
+    await serve(app, sock, parts.settings, drain=drain, on_ready=on_ready, stop=stop)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import math
 import signal
 import socket
@@ -17,9 +16,6 @@ from lime_server.settings import Settings, SettingsError
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than balancers keep theirs (60), so that they, and not
 we, close a connection on which a request may just be under way."""
-GARBAGE_AFTER = 20_000
-"""Objects made, less those gone again, before the collector looks at the newest: a burst of some
-hundred requests. Python's own 700 suits programs that are smaller."""
 BACKLOG = 2048
 """Connections that wait to be accepted."""
 
@@ -122,18 +118,6 @@ class _Server(uvicorn.Server):
         # Before uvicorn waits for connections: a stream would keep it for minutes.
         self._drain()
         await super().shutdown(sockets)
-
-
-def settle_down() -> None:
-    """Let the garbage collector leave alone what will live as long as the process.
-
-    For a process that does nothing but serve, once it is ready. The application is some hundred
-    thousand objects: to look through them again and again, for cycles that requests do not leave,
-    took a twentieth of the processor's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER, 10, 20)
 
 
 async def _end_when(stop: asyncio.Event, server: _Server) -> None:

@@ -102,8 +102,10 @@ def _split(resource: str) -> SplitResult:
     try:
         # Plain http only to this machine: a bearer token in clear text is anybody's.
         check_base_url(resource)
+        # And what the SDKs for servers can read: a host of digits alone may be no IPv4 address.
+        AnyHttpUrl(resource)
         is_fine = bool(_URL.fullmatch(resource))
-    except ConfigurationError:
+    except (ConfigurationError, ValueError):
         is_fine = False
     if not is_fine:
         raise ConfigurationError(

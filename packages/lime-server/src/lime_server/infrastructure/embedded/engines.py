@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,16 @@ class Engines:
 
 
 @contextlib.contextmanager
-def engines(path: Path, *, durable: bool = True) -> Iterator[Engines]:
+def engines(
+    path: Path, *, durable: bool = True, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[Engines]:
     """Run both engines on the data in `path` until the block ends, or this process does.
 
     Missing data is made. Blocks for about half a second the first time, and a tenth later. Call it
     from the main thread.
 
-    With `durable=False` a crash of the machine may cost the data, and tests are faster.
+    With `durable=False` a crash of the machine may cost the data, and tests are faster. `meanwhile`
+    is called while the engines start: something to do instead of waiting.
 
     Raises:
         EngineError: they cannot run; the message is for a person. Nothing is left running.
@@ -62,6 +65,7 @@ def engines(path: Path, *, durable: bool = True) -> Iterator[Engines]:
         )
         postgres_process = postgres.start_postgres(plan)
         stack.callback(postgres_process.stop)
+        meanwhile()
         postgres_process.wait_until(lambda: postgres.is_ready(folder.cluster))
         valkey_process.wait_until(lambda: valkey.is_ready(run))
         yield Engines(plan.url(), valkey.url(run), postgres_process, valkey_process)
