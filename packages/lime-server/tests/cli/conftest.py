@@ -39,9 +39,11 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
     """A command ends with its process, and need not collect its garbage; these tests go on."""
+    threshold = gc.get_threshold()
     yield
     assert gc.isenabled()
     gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 @pytest.fixture

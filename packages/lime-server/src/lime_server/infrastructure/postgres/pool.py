@@ -157,7 +157,7 @@ class Database:
     async def _take(self) -> Connection:
         while self._kept:
             connection = self._kept.pop()
-            if not connection.is_closed():
+            if not _has_ended(connection):
                 return connection
             await self._pool.release(connection)
         self._wanted += 1
@@ -167,7 +167,7 @@ class Database:
             self._wanted -= 1
 
     async def _give_back(self, connection: Connection) -> None:
-        if self._wanted or connection.is_closed() or len(self._kept) >= self._most_kept:
+        if self._wanted or _has_ended(connection) or len(self._kept) >= self._most_kept:
             await self._pool.release(connection)
         else:
             self._kept.append(connection)
@@ -177,6 +177,14 @@ class Database:
         self._most_kept = 0
         while self._kept:
             await self._pool.release(self._kept.pop())
+
+
+def _has_ended(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool took it back by itself when it ended.
+        return True
 
 
 @asynccontextmanager
