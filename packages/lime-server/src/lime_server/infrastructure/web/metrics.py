@@ -1,6 +1,11 @@
 """What Prometheus reads. Labels hold patterns and codes, never what a caller chose."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from lime_server.infrastructure.workers import FIGURES
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -40,7 +45,10 @@ class Metrics:
             registry=self._registry,
         )
         self._streams = Gauge(
-            "lime_event_streams", "Event streams open now.", registry=self._registry
+            "lime_event_streams",
+            "Event streams open now.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
         )
         self._tokens = Counter(
             "lime_oauth_tokens",
@@ -85,5 +93,9 @@ class Metrics:
         self._streams.dec()
 
     def render(self) -> bytes:
-        """All figures in the Prometheus text format."""
-        return generate_latest(self._registry)
+        """All figures in the Prometheus text format; those of all workers, if there are several."""
+        if FIGURES not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
