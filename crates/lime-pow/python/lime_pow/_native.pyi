@@ -45,9 +45,9 @@ class Solver:
     (0 to 10^16 - 1) says where to begin; after the last comes the first. Engines and threads make
     a difference in speed only: the same start leads all of them to the same nonce.
 
-    `engine` is one of `engines()`, the fastest if left out. `threads` (1 to 256) is how many threads
-    compute: if left out, one below difficulty 18, and from there on as many as there are processors
-    for this process, but eight at most. None is left when a slice has ended.
+    `engine` is one of `engines()`, the fastest if left out. `threads` (1 to 256) is how many
+    threads compute: if left out, one below difficulty 18, and from there on as many as there are
+    processors for this process, but eight at most. None is left when a slice has ended.
 
     A solver may be used from several threads; slices then run one after the other.
 
