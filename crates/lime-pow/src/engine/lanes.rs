@@ -43,9 +43,11 @@ pub(super) trait Words: Copy {
 }
 
 /// Two vectors as one of twice the length: while one waits for a result, the other can be worked on.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(super) struct Two<W>(W, W);
 
+#[cfg(target_arch = "x86_64")]
 impl<W: Words> Words for Two<W> {
     const LANES: usize = 2 * W::LANES;
 
