@@ -177,6 +177,8 @@ def what_is_accepted() -> Iterator[Json]:
     spaced = json.dumps(login(), indent=2).encode() + b"\n"
     token = by_hand(MAIN, compact(header()), spaced)
     yield accepted("white space in the JSON", token, AT_SITE, login())
+    fill = "x" * (1024 - len(compact(header(x=""))))
+    yield accepted("a header as long as allowed", signed(login(), x=fill), AT_SITE, login())
     claims = of_size(16 * 1024)
     yield accepted("as long as allowed", signed(claims), AT_SITE, claims)
     claims = binding()
@@ -303,6 +305,8 @@ def wrong_json() -> Iterator[Json]:
         "nested too deeply": head[:-1] + b',"x":' + b"[" * 8 + b"]" * 8 + b"}",
         "nested very deeply": head[:-1] + b',"x":' + b"[" * 4000 + b"]" * 4000 + b"}",
         "with too many members": compact(header() | {f"m{n}": n for n in range(126)}),
+        "too long": compact(header(x="x" * (1025 - len(compact(header(x="")))))),
+        "of very many empty objects": head[:-1] + b',"x":[' + b"{}," * 3800 + b"{}]}",
     }.items():
         yield refused(f"the header is {name}", by_hand(MAIN, odd, claims), MALFORMED)
 
