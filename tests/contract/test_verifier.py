@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import lime_sites
-from tests.contract.issuer import Issuer
+from tests.contract.issuer import JWKS, Issuer
 from tests.contract.promises import promise
 from tests.support.stub import Says
 from tests.support.tokens import ForgingKey, b64, unb64
@@ -163,6 +163,21 @@ def test_one_issuer_cannot_speak_for_another(keys: list[ForgingKey]) -> None:
             _refused(at_honest, evil.key.sign(honest.claims()))
             _refused(at_honest, evil.passport())
             _refused(at_evil, honest.passport())
+
+
+@promise("verifier:weak-key")
+@pytest.mark.parametrize(
+    ("options", "members"),
+    [({"bits": 1024}, {}), ({"exponent": 3}, {}), ({}, {"d": "AQAB"})],
+    ids=["1024 bits", "exponent 3", "published private half"],
+)
+def test_a_weak_key_proves_nothing(options: dict[str, int], members: dict[str, str]) -> None:
+    with Issuer(ForgingKey("weak", **options)) as issuer:
+        issuer.keys = [issuer.key.jwk() | members]
+        token = f"st_{'A' * 43}"
+        with lime_sites.LimeSiteSync(site_token=token, base_url=issuer.api_base) as site:
+            _refused(site, issuer.passport())
+        assert issuer.count(JWKS) == 1
 
 
 @promise("verifier:issuer")

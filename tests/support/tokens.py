@@ -42,9 +42,9 @@ def read(token: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
 class ForgingKey:
     """An RSA key that signs any bytes under any header."""
 
-    def __init__(self, kid: str) -> None:
+    def __init__(self, kid: str, *, bits: int = 2048, exponent: int = 65537) -> None:
         self.kid = kid
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = rsa.generate_private_key(public_exponent=exponent, key_size=bits)
 
     def jwk(self) -> dict[str, str]:
         """Its public half (RFC 7517)."""

@@ -216,7 +216,10 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value<'de>, A::Error> {
         let inside = self.inside()?;
-        let mut object: Vec<(Cow<'de, str>, Value<'de>)> = Vec::with_capacity(16);
+        // Room for a passport's claims at once. There are not many objects within it, unless
+        // somebody wants them to be dear.
+        let room = if self.depth == 0 { 16 } else { 0 };
+        let mut object: Vec<(Cow<'de, str>, Value<'de>)> = Vec::with_capacity(room);
         while let Some(name) = members.next_key_seed(Name)? {
             if object.len() == MAX_MEMBERS {
                 return Err(de::Error::custom("too many members"));

@@ -1,5 +1,7 @@
 //! JSON Web Keys (RFC 7517): what of a published document may be trusted to verify.
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 
@@ -129,11 +131,24 @@ impl PublicJwk {
             ("use", "sig".into()),
         ]
     }
+}
 
-    fn to_verifying_key(&self) -> Result<ParsedPublicKey, Error> {
-        RsaPublicKeyComponents { n: &self.n, e: &self.e }
-            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-            .map_err(|_| Error::Key("the key was rejected"))
+/// A key of a set, and what AWS-LC makes of it when a token first names it: most keys of a set
+/// stand by for a rotation or are on their way out.
+#[derive(Clone)]
+struct VerifyingKey {
+    public: PublicJwk,
+    parsed: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl VerifyingKey {
+    /// `None` if AWS-LC will not have it, and then for good.
+    fn parsed(&self) -> Option<&ParsedPublicKey> {
+        let PublicJwk { n, e, .. } = &self.public;
+        let parse = || {
+            RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()
+        };
+        self.parsed.get_or_init(parse).as_ref()
     }
 }
 
@@ -144,7 +159,7 @@ impl PublicJwk {
 #[derive(Clone)]
 pub struct JwkSet {
     issuer: String,
-    keys: Vec<(String, ParsedPublicKey)>,
+    keys: Vec<VerifyingKey>,
 }
 
 impl JwkSet {
@@ -175,7 +190,7 @@ impl JwkSet {
         let keys = usable
             .iter()
             .filter(|key| usable.iter().filter(|other| other.kid == key.kid).count() == 1)
-            .filter_map(|key| Some((key.kid.clone(), key.to_verifying_key().ok()?)))
+            .map(|key| VerifyingKey { public: key.clone(), parsed: OnceLock::new() })
             .collect();
         Ok(Self { issuer: issuer.to_owned(), keys })
     }
@@ -189,7 +204,7 @@ impl JwkSet {
     /// The ids of the usable keys, in the order of the document.
     #[must_use]
     pub fn kids(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.keys.iter().map(|(kid, _)| kid.as_str())
+        self.keys.iter().map(|key| key.public.kid())
     }
 
     /// Check an RS256 signature over `message` by the key of this id.
@@ -197,10 +212,11 @@ impl JwkSet {
     /// # Errors
     /// [`Error::UnknownKey`] if there is no such key, [`Error::Signature`] if it did not sign this.
     pub fn check(&self, kid: &str, message: &[u8], signature: &[u8]) -> Result<(), Error> {
-        let (_, key) = self
+        let key = self
             .keys
             .iter()
-            .find(|(other, _)| other == kid)
+            .find(|key| key.public.kid() == kid)
+            .and_then(VerifyingKey::parsed)
             .ok_or_else(|| Error::UnknownKey { kid: kid.to_owned() })?;
         key.verify_sig(message, signature).map_err(|_| Error::Signature)
     }
@@ -239,4 +255,41 @@ fn lists_verify(ops: &Value<'_>) -> bool {
 /// A `Base64urlUInt` (RFC 7518 section 2): no leading zero octet, so that a key has one thumbprint.
 fn number(member: &Object<'_>, name: &str) -> Option<Vec<u8>> {
     decode(member.text(name)?).filter(|bytes| bytes.first().is_some_and(|first| *first != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::{JwkSet, PublicJwk, VerifyingKey, encode_jwks};
+    use crate::{Error, KeySize, SigningKey};
+
+    #[test]
+    fn a_key_is_parsed_once_and_not_before_a_token_names_it() {
+        let keys: Vec<_> =
+            (0..2).map(|_| SigningKey::generate(KeySize::Rsa2048).expect("generated")).collect();
+        let document = encode_jwks(keys.iter().map(SigningKey::public_jwk)).expect("two ids");
+        let set = JwkSet::parse(&document, "https://lime.example").expect("a key set");
+        let parsed = |index: usize| set.keys[index].parsed.get().and_then(Option::as_ref);
+        assert!(parsed(0).is_none() && parsed(1).is_none());
+
+        let signature = keys[1].signature(b"text").expect("signed");
+        assert_eq!(set.check(keys[1].kid(), b"text", &signature), Ok(()));
+        let first = parsed(1).expect("parsed by the first check");
+        assert_eq!(set.check(keys[1].kid(), b"other", &signature), Err(Error::Signature));
+        assert!(std::ptr::eq(first, parsed(1).expect("kept")));
+        assert!(parsed(0).is_none());
+    }
+
+    #[test]
+    fn a_key_that_aws_lc_refuses_is_as_good_as_unknown() {
+        // A leading zero, which no parsed document lets through.
+        let public = PublicJwk { kid: "k".into(), n: vec![0; 256], e: vec![1, 0, 1] };
+        let keys = vec![VerifyingKey { public, parsed: OnceLock::new() }];
+        let set = JwkSet { issuer: "https://lime.example".into(), keys };
+        for _ in 0..2 {
+            let refused = set.check("k", b"text", &[0; 256]);
+            assert_eq!(refused, Err(Error::UnknownKey { kid: "k".into() }));
+        }
+    }
 }

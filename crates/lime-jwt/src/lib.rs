@@ -50,7 +50,7 @@ pub use json::{MAX_DEPTH, MAX_MEMBERS, Object, Value};
 pub use jwk::{JwkSet, MAX_JWKS_BYTES, MAX_KEYS, MAX_KID_BYTES, PublicJwk, encode_jwks};
 pub use secret::{KeyEncryptionKey, TokenHasher, derive};
 pub use signing::{KeySize, SigningKey};
-pub use verify::{MAX_TOKEN_BYTES, verify};
+pub use verify::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES, verify};
 
 /// The example of the README, compiled and run as a test.
 #[cfg(doctest)]

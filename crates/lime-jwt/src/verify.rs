@@ -6,6 +6,12 @@ use crate::{Error, Expectation, JwkSet, Kind, MAX_KID_BYTES, Object, Value};
 /// Longest token, in bytes (protocol section 6). Ours have about 900.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// Longest header, in bytes of JSON. Ours have about 100, and an id of [`MAX_KID_BYTES`] fits in.
+///
+/// It is the only JSON that is read before the signature is checked, so that a stranger decides
+/// what it costs: 16 KiB of it took a hundred times as long as the signature.
+pub const MAX_HEADER_BYTES: usize = 1024;
+
 /// Header members that name or carry a key (RFC 7515 section 4.1). A verifier that followed one
 /// would let the token choose who signed it.
 const KEY_SOURCES: [&str; 6] = ["jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256"];
@@ -33,6 +39,9 @@ pub fn verify<'p>(
     // 2. Three segments of canonical base64url.
     let (signed, header, signature) = segments(unverified_token, payload)?;
     // 3. The header.
+    if header.len() > MAX_HEADER_BYTES {
+        return Err(Error::Malformed("the header is longer than 1 KiB"));
+    }
     let header = Object::parse(&header)?;
     let kid = checked_header(&header, expect.kind)?;
     // 4. The key of (issuer, kid), and 5. the signature.

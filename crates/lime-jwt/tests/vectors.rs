@@ -1,5 +1,6 @@
 //! The public vectors and ours: every token accepted or refused for the reason that stands there.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lime_jwt::{
     Error, Expectation, JwkSet, MAX_JWKS_BYTES, MAX_TOKEN_BYTES, Object, PublicJwk, SigningKey,
-    verify,
+    Value, verify,
 };
 use serde_json::Value as Json;
 
@@ -99,6 +100,26 @@ fn every_token_is_accepted_or_refused_for_its_reason() {
             }
         }
     }
+}
+
+#[test]
+fn proven_claims_borrow_their_text_from_the_payload() {
+    let vectors = load("jwt.json");
+    let keys = JwkSet::parse(vectors["jwks"].to_string().as_bytes(), text(&vectors, "issuer"))
+        .expect("a key set");
+    let expect = Expectation::login(None, Some("site-51c2"), 30).expect("bound");
+    let mut payload = Vec::new();
+    let token = text(&vectors["signing"][0], "token");
+    let claims = verify(token, &keys, &expect, 1_800_000_000, &mut payload).expect("good");
+    let texts: Vec<_> = claims
+        .iter()
+        .filter_map(|(_, value)| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts.len(), 8);
+    assert!(texts.iter().all(|text| matches!(text, Cow::Borrowed(_))));
 }
 
 #[test]
@@ -204,4 +225,34 @@ fn what_no_verifier_would_trust_is_no_signing_key() {
         assert!(matches!(SigningKey::from_pkcs8(&der), Err(Error::Key(_))), "{name}");
     }
     assert!(matches!(SigningKey::from_pkcs8(b"not DER"), Err(Error::Key(_))));
+}
+
+#[test]
+fn wycheproof_finds_no_signature_that_is_good_or_bad_by_mistake() {
+    let wycheproof = load("rsa-wycheproof.json");
+    let (mut accepted, mut refused) = (0, 0);
+    for group in list(&wycheproof, "groups") {
+        let base64url = |name| URL_SAFE_NO_PAD.encode(base64(text(group, name)));
+        let jwk = serde_json::json!({
+            "kty": "RSA", "kid": "key", "n": base64url("modulus"), "e": base64url("exponent"),
+        });
+        let document = serde_json::json!({ "keys": [jwk] }).to_string();
+        let keys = JwkSet::parse(document.as_bytes(), "wycheproof").expect("a key set");
+        for case in list(group, "tests") {
+            let name = format!("{} {}: {}", group["file"], case["id"], case["comment"]);
+            let [message, signature] =
+                ["message", "signature"].map(|name| base64(text(case, name)));
+            let different = texts(case, "flags")
+                .into_iter()
+                .any(|flag| wycheproof["differences"].get(flag).is_some());
+            if keys.check("key", &message, &signature).is_ok() {
+                assert!(text(case, "result") == "valid" && !different, "{name}");
+                accepted += 1;
+            } else {
+                assert!(text(case, "result") == "invalid" || different, "{name}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((accepted, refused), (14, 503));
 }

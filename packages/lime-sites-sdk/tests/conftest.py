@@ -1,7 +1,9 @@
 """Both clients under one interface, and a fake LIME for them."""
 
 import asyncio
+import base64
 import inspect
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -82,6 +84,19 @@ async def make(request: pytest.FixtureRequest, fake: FakeLime) -> AsyncIterator[
 @pytest.fixture
 def site(make: Make) -> Either:
     return make()
+
+
+@pytest.fixture
+def with_kid() -> Callable[[str, str], str]:
+    """The same token under the name of another key, which nobody has."""
+
+    def renamed(token: str, kid: str) -> str:
+        header, rest = token.split(".", 1)
+        fields = json.loads(base64.urlsafe_b64decode(header + "=="))
+        text = json.dumps({**fields, "kid": kid}, separators=(",", ":")).encode()
+        return f"{base64.urlsafe_b64encode(text).rstrip(b'=').decode()}.{rest}"
+
+    return renamed
 
 
 @pytest.fixture

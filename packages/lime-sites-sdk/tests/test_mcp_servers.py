@@ -1,7 +1,7 @@
 """Servers that let agents in: plain ones, the official SDK's, and FastMCP's."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -95,6 +95,35 @@ async def test_a_token_for_another_server_is_invalid_here(app: Any, fake: FakeLi
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert METADATA in answer.headers["www-authenticate"]
+
+
+async def test_every_token_that_proves_nothing_gets_the_same_answer(
+    app: Any,
+    fake: FakeLime,
+    with_kid: Callable[[str, str], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good = fake.access_token(resource=RESOURCE)
+    head, claims, _ = good.split(".")
+    past = {"iat": 1_000_000_000, "exp": 1_000_000_060}
+    tokens = {
+        "MalformedTokenError": "a.b.c",
+        "UnsupportedHeaderError": fake.passport("request-1"),
+        "does not publish": with_kid(good, "nobody"),
+        "InvalidSignatureError": f"{head}.{claims}.{'A' * 342}",
+        "ExpiredTokenError": fake.access_token(resource=RESOURCE, claims=past),
+        "claim domain": fake.access_token(resource="https://other.example/mcp"),
+        "another resource": fake.access_token(resource=f"{RESOURCE}/other"),
+        "claims of another shape": fake.access_token(resource=RESOURCE, claims={"scope": ["mcp"]}),
+    }
+    said = set()
+    for reason, token in tokens.items():
+        caplog.clear()
+        answer = await _browser(app).get("/who", headers=_bearer(token))
+        said.add((answer.status_code, answer.content, tuple(sorted(answer.headers.items()))))
+        assert reason in caplog.text
+        assert token not in caplog.text
+    assert len(said) == 1
 
 
 async def test_a_token_without_the_scope_is_told_which_one(app: Any, fake: FakeLime) -> None:

@@ -184,6 +184,28 @@ async def test_fifty_cold_verifications_make_one_fetch(verifier: Either, fake: F
     assert fake.calls == [JWKS]
 
 
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_ten_thousand_unknown_keys_cost_one_fetch_in_ten_seconds(
+    make_verifier: Make,
+    fake: FakeLime,
+    clock: Any,
+    with_kid: Callable[[str, str], str],
+    is_down: bool,
+) -> None:
+    verifier = make_verifier(clock=clock)
+    good = fake.access_token(resource=RESOURCE)
+    await verifier.verify(good)
+    if is_down:
+        fake.go_down()
+    for number in range(10_000):
+        clock.advance(0.01)
+        assert await verifier.verify_token(with_kid(good, f"kid-{number}")) is None
+        if number % 100 == 0:
+            await verifier.verify(good)
+    # One for the good token, and one for each ten of these hundred seconds.
+    assert 10 <= fake.calls.count(JWKS) <= 11
+
+
 async def test_a_rotated_key_is_learned_and_a_withdrawn_one_stops(
     make_verifier: Make, fake: FakeLime, clock: Any
 ) -> None:

@@ -57,12 +57,17 @@ class InvalidSignatureError(InvalidTokenError):
 class InvalidClaimError(InvalidTokenError):
     """A genuine token that does not say what it must. `claim` is the name of the claim."""
 
-    def __init__(self, message: str, claim: str) -> None:
-        super().__init__(message)
-        self.claim = claim
+    # Message and claim. There is no `__init__` that would keep them apart: this is what a refusal
+    # costs after a good signature, and it must not cost more than an acceptance.
+    args: tuple[str, str]
 
-    def __reduce__(self) -> tuple[type[InvalidClaimError], tuple[str, str]]:
-        return type(self), (str(self), self.claim)
+    def __str__(self) -> str:
+        return self.args[0]
+
+    @property
+    def claim(self) -> str:
+        """The name of the claim."""
+        return self.args[1]
 
 
 class ExpiredTokenError(InvalidClaimError):

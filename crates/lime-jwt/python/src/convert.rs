@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use lime_jwt::{MAX_DEPTH, MAX_MEMBERS, Object, Value};
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString, PyTuple};
 
@@ -13,9 +14,32 @@ use crate::errors::unencodable;
 pub(crate) fn to_dict<'py>(py: Python<'py>, object: &Object<'_>) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, value) in object.iter() {
-        dict.set_item(name, to_python(py, value)?)?;
+        dict.set_item(to_name(py, name), to_python(py, value)?)?;
     }
     Ok(dict)
+}
+
+/// A member's name; those of passports (protocol section 6) are made once for all of them.
+fn to_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    let known = match name {
+        "iss" => intern!(py, "iss"),
+        "aud" => intern!(py, "aud"),
+        "sub" => intern!(py, "sub"),
+        "iat" => intern!(py, "iat"),
+        "exp" => intern!(py, "exp"),
+        "jti" => intern!(py, "jti"),
+        "request_id" => intern!(py, "request_id"),
+        "user_id" => intern!(py, "user_id"),
+        "passport_version" => intern!(py, "passport_version"),
+        "site_id" => intern!(py, "site_id"),
+        "azp" => intern!(py, "azp"),
+        "kyc_level" => intern!(py, "kyc_level"),
+        "domain" => intern!(py, "domain"),
+        "client_id" => intern!(py, "client_id"),
+        "scope" => intern!(py, "scope"),
+        _ => return PyString::new(py, name),
+    };
+    known.clone()
 }
 
 fn to_python<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyAny>> {
