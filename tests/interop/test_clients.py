@@ -1,6 +1,7 @@
 """Clients that were not made for LIME open MCP servers with its tokens."""
 
 import base64
+import re
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -82,7 +83,7 @@ def test_an_answer_in_the_name_of_another_issuer_is_not_taken(start, household, 
     back = urlsplit(household.allow(program.say(do="call")["open"]))
     query = dict(parse_qsl(back.query)) | {"iss": "https://evil.example"}
     said = program.say(back=back._replace(query=urlencode(query)).geturl())
-    assert "iss" in said["error"]
+    assert re.search(r"\biss(uer)?\b", said["error"], re.IGNORECASE), said
     # The same client takes an answer of ours.
     assert is_agent(program.call(household.allow), household)
 

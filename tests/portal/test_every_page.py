@@ -55,6 +55,15 @@ def test_pages_for_everybody_are_fit_for_everybody(visitor):
     checks.look_at(visitor, PUBLIC)
 
 
+def test_pages_that_the_server_makes_itself_are_fit_for_everybody(visitor, server):
+    pages = {
+        "authorize-unusable": f"{server.api_base}/modules/oauth/authorize?client_id=nobodys",
+        "docs": "/docs",
+        "mailbox": "/dev/mailbox",
+    }
+    checks.look_at(visitor, pages, scripts=False)
+
+
 def test_empty_pages_of_an_owner_are_fit_for_everybody(owner):
     pages = {
         **OWNER,
