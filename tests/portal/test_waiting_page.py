@@ -58,6 +58,8 @@ def guest(owner, server, new_person):
         guest = new_person(at=at)
         guest.watch.expect_missing("/favicon.ico")
         yield guest
+        # So that the end of the site is nothing that a page could complain of.
+        guest.page.goto("about:blank")
 
 
 def wait(guest):
