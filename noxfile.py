@@ -51,6 +51,7 @@ nox.options.sessions = [
     "wild-clients",
     "interop",
     "interop-mcp-1",
+    "interop-mcp-1-first",
     "interop-fastmcp",
     "interop-typescript",
     "debian-engines",
@@ -196,6 +197,15 @@ def interop_mcp_1(session: nox.Session) -> None:
     other_clients(session, "mcp-1", Path(session.bin) / "python")
 
 
+@nox.session(name="interop-mcp-1-first", venv_backend="venv")
+def interop_mcp_1_first(session: nox.Session) -> None:
+    """Our own client and verifier with the oldest release of the official SDK that their extras let
+    in. Its own client does not know all of today's grants."""
+    install_locked(session, "mcp-1-first")
+    test = "tests/interop/test_clients.py::test_our_own_client_opens_this_server_too"
+    other_clients(session, "mcp-1", Path(session.bin) / "python", (test,))
+
+
 @nox.session(name="interop-fastmcp", venv_backend="venv")
 def interop_fastmcp(session: nox.Session) -> None:
     """The same with FastMCP, client and server."""
@@ -280,7 +290,7 @@ def local(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
-    for name in ("dev", "wild-clients", "mcp-1", "fastmcp", "node"):
+    for name in ("dev", "wild-clients", "mcp-1", "mcp-1-first", "fastmcp", "node"):
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",

@@ -50,4 +50,10 @@ def create_app() -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(), host="127.0.0.1", port=int(os.environ.get("PORT", "8001")))
+    uvicorn.run(
+        create_app(),
+        host="127.0.0.1",
+        port=int(os.environ.get("PORT", "8001")),
+        # A page that waits keeps a connection open, which must not keep the server from ending.
+        timeout_graceful_shutdown=1,
+    )

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from email import message_from_bytes
+from email.message import Message
 from typing import Any
 
 import httpx
@@ -25,23 +26,28 @@ class Letterbox:
     """An SMTP server that keeps what it is given."""
 
     def __init__(self) -> None:
-        self._letters: list[tuple[str, str]] = []
+        self._letters: list[tuple[str, bytes]] = []
         self._lock = threading.Lock()
-        self.kinds: set[str] = set()
-        """The content types of everything that came."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        message = message_from_bytes(envelope.content or b"")
-        text = str(message["Subject"])
+        # Read when somebody asks: some tests measure how long answers take, in this very process.
         with self._lock:
-            self.kinds.add(message.get_content_type())
-            self._letters += [(to, text) for to in envelope.rcpt_tos]
+            self._letters += [(to, bytes(envelope.content or b"")) for to in envelope.rcpt_tos]
         return "250 OK"
 
     def to(self, address: str) -> list[str]:
         """The subjects of what came for this address."""
+        return [str(message["Subject"]) for to, message in self._messages() if to == address]
+
+    @property
+    def kinds(self) -> set[str]:
+        """The content types of everything that came."""
+        return {message.get_content_type() for _, message in self._messages()}
+
+    def _messages(self) -> list[tuple[str, Message]]:
         with self._lock:
-            return [subject for to, subject in self._letters if to == address]
+            letters = list(self._letters)
+        return [(to, message_from_bytes(letter)) for to, letter in letters]
 
     def code_for(self, address: str) -> str:
         """The code in the newest letter; it is awaited."""
@@ -95,10 +101,15 @@ def person(server: ServeServer) -> Iterator[Person]:
 @pytest.fixture
 def resident(person: Person, letterbox: Letterbox) -> Person:
     """Somebody who has registered, and has not signed in."""
+    register(person, letterbox)
+    return person
+
+
+def register(person: Person, letterbox: Letterbox) -> None:
+    """Make an account with this person's address."""
     data(person.post("/foundation/users/register", email=person.email, password=PASSWORD), 201)
     code = letterbox.code_for(person.email)
     data(person.post("/foundation/users/register/verify", email=person.email, code=code))
-    return person
 
 
 @pytest.fixture

@@ -1,19 +1,27 @@
 """An owner with one of everything."""
 
+import base64
 import json
+import secrets
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.support.authenticator import Authenticator
 from tests.support.deployment import Deployment
 from tests.support.oauth_client import Desk
 from tests.support.server import ServeServer
-from tests.support.wire import Agent, Owner, data
+from tests.support.wire import Agent, Owner, Site, Wire, data
 
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 BACK = "https://shop.example/back"
 NOBODYS = "01890000-0000-7000-8000-000000000000"
 API = "/api/v1"
+IDENTITY_CARD = {
+    "name": "Identity card",
+    "content_type": "application/pdf",
+    "content_base64": base64.b64encode(b"%PDF-1.7 who I am").decode(),
+}
 
 
 class Household:
@@ -71,6 +79,29 @@ class Household:
             agent = Agent(agent_id, self.agent["agent_token"])
             desk.program(client_name=XSS[:100]).tokens(agent)
             return str(desk.grants()[0]["grant_id"])
+
+    # More, for tests that ask for it: it would be in the way of others
+
+    def make_passkey(self) -> str:
+        """The id of a new passkey."""
+        device = Authenticator(secrets.token_bytes(16), origin=self.api_base.removesuffix(API))
+        options = data(self.post("/foundation/users/passkeys/options", {}))["options"]
+        passkey = {"name": "Phone", "credential": device.create(options)}
+        return str(data(self.post("/foundation/users/passkeys", passkey), 201)["id"])
+
+    def ask_for_a_level(self) -> str:
+        """The id of the KYC case that comes of it."""
+        wish = {"target_level": 1, "documents": [IDENTITY_CARD]}
+        return str(data(self.post("/foundation/kyc/cases", wish), 201)["case_id"])
+
+    def let_the_agent_in(self) -> str:
+        """The id of an event that the household's site has not been told of."""
+        agent = Agent(self.agent["agent_id"], self.agent["agent_token"])
+        with Wire(self.api_base) as wire:
+            wire.login(agent, Site(self.site["site_id"], self.site["site_token"]))
+        path = f"/foundation/sites/{self.ids['site_id']}/delivery"
+        (event,) = data(self.http.get(path))["undelivered"]
+        return str(event["event_id"])
 
     def everything(self) -> str:
         """All that the owner can see and a stranger could have changed."""

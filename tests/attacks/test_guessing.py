@@ -5,10 +5,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
-from tests.attacks.conftest import Letterbox
+from tests.attacks.conftest import Letterbox, register
 from tests.attacks.intruder import PASSWORD, Person
 from tests.support.deployment import eventually
+from tests.support.server import ServeServer
 from tests.support.wire import data, refusal
 
 USERS = "/foundation/users"
@@ -59,6 +61,53 @@ def test_a_password_is_hashed_also_for_nobody(resident: Person) -> None:
             assert refusal(answer) == (401, "INVALID_CREDENTIALS")
     known, unknown = (statistics.median(times[email]) for email in emails)
     assert 1 / 3 < known / unknown < 3
+
+
+# What somebody asks one after the other who wants to know of an address, with the time that each answer takes.
+CONVERSATIONS = {
+    "sign in": [("login", {"password": "not the right one"})],
+    "register": [("register", {"password": PASSWORD}), ("register/verify", {"code": WRONG})],
+    "lost password": [
+        ("password/reset", {}),
+        ("password/reset/confirm", {"code": WRONG, "new_password": "a longer new password"}),
+    ],
+}
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS.values(), ids=CONVERSATIONS)
+def test_the_difference_between_known_and_unknown_addresses_is_lost_in_the_noise(
+    server: ServeServer, letterbox: Letterbox, conversation: list[tuple[str, dict[str, str]]]
+) -> None:
+    # Of one address no more can be asked before mails to it become scarce: so there are three.
+    known = [_known_address(server, letterbox) for _ in range(3)]
+    pairs = [(address, "nobody-" + address) for address in known] * 4
+    times: dict[str, tuple[list[float], list[float]]] = {path: ([], []) for path, _ in conversation}
+    for number, pair in enumerate(pairs):
+        # Each first in every other pair, so that what one leaves behind hits both.
+        for which in ((0, 1), (1, 0))[number % 2]:
+            with Person(server.public_url) as person:
+                person.get(f"{USERS}/me")  # connects
+                for path, body in conversation:
+                    start = time.perf_counter()
+                    answer = person.post(f"{USERS}/{path}", email=pair[which], **body)
+                    times[path][which].append(time.perf_counter() - start)
+                    assert answer.status_code in {201, 202, 400, 401}, answer.text
+    for path, (of_known, of_unknown) in times.items():
+        difference = abs(statistics.median(of_known) - statistics.median(of_unknown))
+        # Were one kind always slower than the other, the difference would stand out of both spreads.
+        assert difference < max(_spread(of_known), _spread(of_unknown)), (path, times[path])
+
+
+def _known_address(server: ServeServer, letterbox: Letterbox) -> str:
+    with Person(server.public_url) as person:
+        register(person, letterbox)
+        return person.email
+
+
+def _spread(times: list[float]) -> float:
+    """How far times of one kind lie apart, without the fastest and the slowest."""
+    inner = sorted(times)[1:-1]
+    return inner[-1] - inner[0]
 
 
 def test_a_code_is_not_guessed_by_fifty_at_once(person: Person, letterbox: Letterbox) -> None:

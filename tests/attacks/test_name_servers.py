@@ -1,7 +1,7 @@
 """A name server that lies does not lead the server inside, however often it changes its mind.
 
-Proofs are fetched over https from port 443 of public addresses, which a test has none of. So what is asserted here is that
-nothing is reached, and that nobody is told what might have been; the fetcher's own tests let it reach a server.
+Proofs of domains and documents of clients are fetched over https from port 443 of public addresses, which a test has none of. So what
+is asserted here is that nothing is reached, and that nobody is told what might have been; the fetcher's own tests let it reach a server.
 """
 
 import socket
@@ -17,10 +17,12 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import dns.rrset
+import httpx
 import pytest
 
 from tests.attacks.household import Household
 from tests.support.deployment import Deployment
+from tests.support.oauth_client import somewhere
 from tests.support.server import ServeServer
 from tests.support.wire import data
 
@@ -127,7 +129,8 @@ def liar() -> Iterator[Liar]:
 @pytest.fixture(scope="module")
 def misled(deployment: Deployment, liar: Liar) -> Iterator[ServeServer]:
     """A server that asks the liar."""
-    with deployment.server("misled", LIME_DNS_SERVERS=liar.address) as server:
+    settings = {"LIME_DNS_SERVERS": liar.address, "LIME_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with deployment.server("misled", **settings) as server:
         yield server
 
 
@@ -202,6 +205,42 @@ def test_a_name_that_is_bound_to_another_address_after_the_look_is_not_followed(
         assert again["problem"] == f"{domain} is not at a public address."
     assert caught == []
     assert again["domain_verified"] is False
+
+
+def asked_for_access(server: ServeServer, domain: str) -> str:
+    """The page that a client gets whose document would be at this domain."""
+    query = {"client_id": f"https://{domain}/client.json", "redirect_uri": "https://a.example/"}
+    url = f"{server.api_base}/modules/oauth/authorize"
+    answer = httpx.get(url, params=query, headers=somewhere(), trust_env=False, timeout=20)
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+    return answer.text.replace(domain, "NAME")
+
+
+def test_a_clients_document_leads_inside_as_little(liar: Liar, misled: ServeServer) -> None:
+    told = set()
+    with tripwire() as caught:
+        for number, address in enumerate(INSIDE):
+            domain = f"client{number}.shop.com"
+            liar.answers[domain] = [[address]]
+            told.add(asked_for_access(misled, domain))
+            liar.answers[f"mixed-{domain}"] = [[UNROUTED, address]]
+            told.add(asked_for_access(misled, f"mixed-{domain}").replace("mixed-", ""))
+    assert caught == []
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("inside", ["127.0.0.1", "::1", "169.254.169.254", "::ffff:10.0.0.1"])
+def test_nor_when_its_name_is_bound_to_another_address_after_the_look(
+    liar: Liar, misled: ServeServer, inside: str
+) -> None:
+    domain = f"client-rebound{INSIDE.index(inside)}.shop.com"
+    liar.answers[domain] = [[UNROUTED], [inside]]
+    with tripwire() as caught:
+        asked_for_access(misled, domain)
+        assert liar.asked[domain, "A"] == liar.asked[domain, "AAAA"] == 1
+        asked_for_access(misled, domain)
+    assert caught == []
 
 
 def test_the_search_domains_of_the_machine_are_nobodys_business(

@@ -1,5 +1,6 @@
 """What is somebody's can be neither read nor changed by somebody else, and nobody can give themselves what is not theirs to give."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from tests.attacks.household import BACK, NOBODYS, XSS, Household
 from tests.attacks.intruder import Person
 from tests.support.server import ServeServer
-from tests.support.wire import data, refusal
+from tests.support.wire import Site, Wire, data, refusal
 
 BODIES: dict[tuple[str, str], object] = {
     ("patch", "/core/agents/{agent_id}"): {"display_name": "Mine now"},
@@ -61,20 +62,59 @@ def _body(method: str, path: str, operation: dict[str, Any]) -> object:
 def test_another_owners_ids_do_not_exist_on_any_route(
     household: Household, neighbour: Household, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
+    known = {
+        **household.ids,
+        "passkey_id": household.make_passkey(),
+        "case_id": household.ask_for_a_level(),
+        "event_id": household.let_the_agent_in(),
+        "number": "1",
+    }
     before = household.everything()
-    known = {**household.ids, "number": "1"}
     tried = 0
     for method, path, operation in operations:
         if "{" not in path or not _of_owners(operation) or path in OPEN_TO_ALL:
             continue
-        names = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
-        full = path.format(**{name: known.get(name, NOBODYS) for name in names})
-        answer = neighbour.http.request(method, full, json=_body(method, path, operation))
-        status, code = refusal(answer)
-        assert (status, code) in _NOT_THERE, (method, path, answer.text)
-        tried += 1
-    assert tried > 20
+        for theirs in _with_their_ids(path, operation, known, neighbour.ids):
+            answer = neighbour.http.request(method, theirs, json=_body(method, path, operation))
+            status, code = refusal(answer)
+            assert (status, code) in _NOT_THERE, (method, theirs, answer.text)
+            tried += 1
+    assert tried > 30
     assert household.everything() == before
+
+
+def _with_their_ids(
+    path: str, operation: dict[str, Any], theirs: dict[str, str], ours: dict[str, str]
+) -> Iterator[str]:
+    """The path of somebody else's thing; and of what is theirs, below something that is ours."""
+    # Operators name whatever they suspend in one way.
+    kind = path.removeprefix("/foundation/operator/").partition("s/")[0]
+    theirs = {**theirs, "ident": theirs.get(f"{kind}_id", "")}
+    names = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
+    yield path.format(**{name: theirs[name] for name in names})
+    if names[0] in ours and len(names) > 1:
+        yield path.format(**{**{name: theirs[name] for name in names}, names[0]: ours[names[0]]})
+
+
+def test_another_sites_ids_do_not_exist_for_a_site(
+    household: Household, neighbour: Household, operations: list[tuple[str, str, dict[str, Any]]]
+) -> None:
+    mine = Site(household.site["site_id"], household.site["site_token"])
+    with Wire(household.api_base) as wire:
+        pending = wire.new_request(mine)
+        before = household.everything()
+        known = {"binding_id": household.ids["binding_id"], "request_id": pending}
+        token = {"X-Site-Token": neighbour.site["site_token"]}
+        tried = 0
+        for method, path, operation in operations:
+            if "{" in path and {"SiteToken": []} in operation.get("security", []):
+                answer = wire.http.request(method, path.format(**known), headers=token)
+                assert refusal(answer)[0] == 404, (method, path)
+                tried += 1
+        assert tried >= 3
+        assert household.everything() == before
+        # They are there for whose they are.
+        assert data(wire.view(mine, pending))["status"] == "PENDING"
 
 
 def test_what_needs_an_owner_is_closed_to_strangers(

@@ -47,6 +47,8 @@ class Generation:
     """How its client can send a secret for a token of its own."""
     only_because: str = ""
     """Why there are fewer of them than the standard has."""
+    deaf_to_issuer: str = ""
+    """Why its client does not compare who an answer is from, if it does not."""
 
 
 def generations() -> dict[str, Generation]:
@@ -67,6 +69,7 @@ def generations() -> dict[str, Generation]:
             secret_methods=("client_secret_basic",),
             only_because="with client_secret_post mcp 1.x leaves the client_id out, which RFC 6749, "
             "section 2.3.1, requires",
+            deaf_to_issuer="the callback of mcp 1.x has no place for iss",
         ),
         "fastmcp": Generation(python("clients", "fastmcp_4"), python("servers", "fastmcp_4"), ours),
         "typescript": Generation(

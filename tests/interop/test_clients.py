@@ -1,6 +1,8 @@
 """Clients that were not made for LIME open MCP servers with its tokens."""
 
 import base64
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -71,6 +73,19 @@ def test_a_client_that_is_its_own_document_is_let_in_until_it_hands_back_its_tok
     program.age()
     assert is_agent(program.call(household.allow), household, url)
     assert len(program.opened) == 2
+
+
+def test_an_answer_in_the_name_of_another_issuer_is_not_taken(start, household, generation):
+    if generation.deaf_to_issuer:
+        pytest.skip(generation.deaf_to_issuer)
+    program = start("registration")
+    # Mixed up on its way (RFC 9207, section 2): it says that another server has sent it.
+    back = urlsplit(household.allow(program.say(do="call")["open"]))
+    query = dict(parse_qsl(back.query)) | {"iss": "https://evil.example"}
+    said = program.say(back=back._replace(query=urlencode(query)).geturl())
+    assert re.search(r"\biss(uer)?\b", said["error"], re.IGNORECASE), said
+    # The same client takes an answer of ours.
+    assert is_agent(program.call(household.allow), household)
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])

@@ -109,20 +109,23 @@ def inspect(page: Page, name: str, *, fresh: bool = False) -> None:
         assert_accessible(page, *(["light"] if width == WIDTHS["narrow"] else []))
 
 
-def look_at(person: Person, pages: dict[str, str]) -> None:
-    """Visit pages as if for the first time, and inspect them. One run says everything that is wrong."""
+def look_at(person: Person, pages: dict[str, str], *, scripts: bool = True) -> None:
+    """Visit pages as if for the first time, and inspect them. One run says everything that is wrong.
+
+    Pages without `scripts` load none at all.
+    """
     wrong = []
     for name, path in pages.items():
-        scripts = Scripts(person.context.new_cdp_session(person.page))
+        loaded = Scripts(person.context.new_cdp_session(person.page))
         try:
             answer = person.page.goto(path)
             assert answer is not None
             assert_guarded(answer)
             inspect(person.page, name, fresh=True)
-            scripts.assert_light()
+            loaded.assert_light() if scripts else loaded.assert_none()
         except AssertionError as problem:
             wrong.append(f"{name}: {problem}")
-        scripts.session.detach()
+        loaded.session.detach()
     if wrong:
         pytest.fail("\n\n".join(wrong), pytrace=False)
 
@@ -155,6 +158,10 @@ class Scripts:
     def total(self) -> int:
         """Bytes, headers included."""
         return sum(self.bytes_of.values())
+
+    def assert_none(self) -> None:
+        """A page that needs none has none."""
+        assert not self.bytes_of, self.bytes_of
 
     def assert_light(self) -> None:
         """A first visit costs little."""

@@ -181,22 +181,34 @@ def operator(new_person: Callable[..., Person]) -> Person:
 @pytest.fixture
 def age_sessions(server: DevServer) -> Callable[[Person], None]:
     """Lets an owner's last proof of who they are be an hour old."""
+    statement = (
+        "UPDATE foundation.sessions SET proven_at = proven_at - interval '1 hour' "
+        "WHERE owner_id = (SELECT owner_id FROM foundation.owners WHERE email = $1)"
+    )
+    return lambda person: change(server, statement, person.email)
 
-    async def age(email: str) -> None:
+
+@pytest.fixture
+def age_tokens(server: DevServer) -> Callable[[str], None]:
+    """Lets the overlaps of an agent's tokens be an hour nearer to their end."""
+    statement = (
+        "UPDATE core.agent_tokens SET expires_at = expires_at - interval '1 hour' "
+        "WHERE agent_id = $1"
+    )
+    return lambda agent_id: change(server, statement, agent_id)
+
+
+def change(server: DevServer, statement: str, *values: object) -> None:
+    """Change something in the database of a server, as only time does."""
+
+    async def changed() -> None:
         connection = await asyncpg.connect(server.ready["database_url"])
-        await connection.execute(
-            "UPDATE foundation.sessions SET proven_at = proven_at - interval '1 hour' "
-            "WHERE owner_id = (SELECT owner_id FROM foundation.owners WHERE email = $1)",
-            email,
-        )
+        await connection.execute(statement, *values)
         await connection.close()
 
-    def in_a_thread(person: Person) -> None:
-        # Playwright has an event loop in this one.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, age(person.email)).result()
-
-    return in_a_thread
+    # Playwright has an event loop in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, changed()).result()
 
 
 def some_address() -> str:

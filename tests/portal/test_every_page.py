@@ -55,6 +55,18 @@ def test_pages_for_everybody_are_fit_for_everybody(visitor):
     checks.look_at(visitor, PUBLIC)
 
 
+def test_the_page_of_an_unusable_request_is_fit_for_everybody(visitor, server):
+    path = f"{server.api_base}/modules/oauth/authorize?client_id=nobodys"
+    checks.look_at(visitor, {"authorize-unusable": path}, scripts=False)
+
+
+def test_the_description_of_the_api_fits_a_phone(visitor):
+    answer = visitor.page.goto("/docs")
+    checks.assert_guarded(answer)
+    visitor.page.set_viewport_size({"width": checks.WIDTHS["narrow"], "height": checks.HEIGHT})
+    checks.assert_fits(visitor.page)
+
+
 def test_empty_pages_of_an_owner_are_fit_for_everybody(owner):
     pages = {
         **OWNER,

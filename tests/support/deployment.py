@@ -182,7 +182,7 @@ class Deployment:
         self._owner = self._owner or self.owner()
         return self._owner
 
-    # What an owner or operator will do through an API that is not there yet
+    # What owners, operators and time do, done at once for tests that are about something else
 
     def switch_off(self, agent: Agent) -> None:
         """Switch an agent off."""

@@ -23,11 +23,14 @@ def create_app(public_url: str) -> ASGIApp:
     )
 
     @server.tool()
-    def whoami() -> dict[str, str]:
+    async def whoami() -> dict[str, str]:
         """Say which agent LIME knows the caller as."""
         token = get_access_token()
+        access = await verifier.verify(token.token)
+        # The first releases do not keep whose token it is.
+        assert getattr(token, "subject", access.agent_id) == access.agent_id
         return {
-            "agent_id": token.subject,
+            "agent_id": access.agent_id,
             "client_id": token.client_id,
             "scope": " ".join(token.scopes),
         }

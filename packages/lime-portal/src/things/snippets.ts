@@ -1,4 +1,4 @@
-/** Code to paste: what the README files say, whose examples are run by the tests. */
+/** Code to paste. `tests/docs/test_snippets.py` runs it. */
 
 import { BASE } from "@/api/client";
 
@@ -47,7 +47,7 @@ from lime_sites.fastapi import SignedInAgent, login_router
 site = LimeSite()
 login = login_router(site, secret=os.environ["SESSION_SECRET"])
 app = FastAPI()
-app.include_router(login)  # /login/start, /status, /events, /logout
+app.include_router(login)  # /login/waiting?next=/me is the page to link to
 
 
 @app.get("/me")

@@ -309,6 +309,11 @@ class Received:
 
     def __init__(self):
         self.envelopes = []
+        self.noops = 0
+
+    async def handle_NOOP(self, server, session, envelope, argument):  # noqa: N802 - aiosmtpd's name
+        self.noops += 1
+        return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.envelopes.append(envelope)
@@ -343,6 +348,18 @@ async def test_a_mail_arrives_as_it_was_written(mail_server):
     text = envelope.content.decode()
     assert "Auto-Submitted: auto-generated" in text
     assert "@lime.example>" in text
+
+
+async def test_a_mail_to_nobody_takes_as_long_and_brings_nothing(mail_server):
+    port, received = mail_server
+    nobodys = Mail(None, MAIL.subject, MAIL.text)
+    await SmtpSender(f"smtp://user:p%40ss@127.0.0.1:{port}", "lime@lime.example").send(nobodys)
+    assert received.envelopes == []
+    # In place of MAIL, RCPT, DATA and the text.
+    assert received.noops == 4
+    # Nor does a server that does not take mails tell them apart.
+    with pytest.raises(MailFailed, match="SMTPAuthenticationError"):
+        await SmtpSender(f"smtp://user:wrong@127.0.0.1:{port}", "a@b.c").send(nobodys)
 
 
 async def test_a_server_that_refuses_or_is_away_is_a_failure_without_words(mail_server):

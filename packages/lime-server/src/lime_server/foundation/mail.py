@@ -55,7 +55,10 @@ class MailSender(Protocol):
     """Hands mails to the world."""
 
     async def send(self, mail: Mail) -> None:
-        """Send one mail. Raises MailFailed."""
+        """Send one mail, or, where it goes to nobody, do nothing that takes as much work.
+
+        Raises MailFailed.
+        """
         ...
 
 
@@ -143,8 +146,7 @@ class Post:
 
     async def _send(self, one: Queued) -> None:
         try:
-            if one.mail.to is not None:
-                await self._sender.send(one.mail)
+            await self._sender.send(one.mail)
         except Exception as error:  # noqa: BLE001 - see below
             # One that nobody can send, for whatever reason, must not be in the way of the others.
             pause = min(FIRST_RETRY * 2.0 ** min(one.attempts, 10), LAST_RETRY)

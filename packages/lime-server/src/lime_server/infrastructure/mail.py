@@ -16,6 +16,8 @@ TIMEOUT = 10.0
 """Seconds for each step of the conversation with a mail server."""
 WHOLE_TIMEOUT = 30.0
 """Seconds for all of it: well within `foundation.mail.LEASE`, so that nobody else sends it, too."""
+COMMANDS = 4
+"""Turns that a letter takes on a connection: MAIL, RCPT, DATA and the letter itself (RFC 5321)."""
 KEPT = 50
 """Mails that the mailbox page remembers."""
 
@@ -40,32 +42,46 @@ class SmtpSender:
         self._tls = tls
 
     async def send(self, mail: Mail) -> None:
-        """Send one mail. Raises MailFailed."""
+        """Send one mail. Raises MailFailed.
+
+        One to nobody is written, too, and takes the same connection and as many turns on it, but is
+        not handed over: a server that is busy sending answers others later, which would say whose
+        address is known.
+        """
+        smtp = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._implicit,
+            start_tls=None if self._implicit or self._near else True,
+            tls_context=self._tls,
+            timeout=TIMEOUT,
+        )
+        try:
+            async with asyncio.timeout(WHOLE_TIMEOUT), smtp:
+                letter = self._letter(mail)
+                if mail.to is not None:
+                    await smtp.send_message(letter)
+                else:
+                    letter.as_bytes()
+                    for _ in range(COMMANDS):
+                        await smtp.noop()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            # Only the kind: a server's words may hold the address.
+            raise MailFailed(type(error).__name__) from error
+
+    def _letter(self, mail: Mail) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
-        message["To"] = mail.to
+        message["To"] = mail.to or self._sender
         message["Subject"] = mail.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2].rstrip(">"))
         # Answers of machines (RFC 3834) would only come back to us.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.text)
-        try:
-            async with asyncio.timeout(WHOLE_TIMEOUT):
-                await aiosmtplib.send(
-                    message,
-                    hostname=self._host,
-                    port=self._port,
-                    username=self._user,
-                    password=self._password,
-                    use_tls=self._implicit,
-                    start_tls=None if self._implicit or self._near else True,
-                    tls_context=self._tls,
-                    timeout=TIMEOUT,
-                )
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            # Only the kind: a server's words may hold the address.
-            raise MailFailed(type(error).__name__) from error
+        return message
 
 
 class NoSender:
@@ -85,6 +101,8 @@ class Mailbox:
         self.mails: deque[Mail] = deque(maxlen=KEPT)
 
     async def send(self, mail: Mail) -> None:
-        """Keep and print it."""
+        """Keep and print it, unless it goes to nobody."""
+        if mail.to is None:
+            return
         self.mails.appendleft(mail)
         self._say(f"mail to {mail.to}: {mail.subject}")
