@@ -45,6 +45,7 @@ nox.options.sessions = [
     "tests",
     "contract",
     "attacks",
+    "operations",
     "schema",
     "portal",
     "portal-browser",
@@ -128,6 +129,12 @@ def contract(session: nox.Session) -> None:
 def attacks(session: nox.Session) -> None:
     """What somebody could try against owners and what is theirs, against a real server."""
     session.run("pytest", "tests/attacks", *session.posargs)
+
+
+@nox.session
+def operations(session: nox.Session) -> None:
+    """What operators do: restoring on another machine, stopping and moving servers."""
+    session.run("pytest", "tests/operations", *session.posargs)
 
 
 @nox.session

@@ -43,11 +43,14 @@ def plain_errors() -> Iterator[None]:
 
 def _expected() -> tuple[type[Exception], ...]:
     from lime_server.core.errors import DomainError
+    from lime_server.infrastructure.backup.errors import BackupError
     from lime_server.infrastructure.embedded import EngineError
     from lime_server.infrastructure.postgres.migrator import MigrationError
     from lime_server.settings import SettingsError
 
-    return (CommandError, DomainError, EngineError, MigrationError, SettingsError)
+    return (
+        BackupError, CommandError, DomainError, EngineError, MigrationError, SettingsError,
+    )  # fmt: skip
 
 
 def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
