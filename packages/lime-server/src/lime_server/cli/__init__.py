@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from lime_server import __version__
-from lime_server.cli import audit, backup, check, create, dev, keys, migrate, serve
+from lime_server.cli import audit, backup, check, create, dev, doctor, keys, migrate, serve
 
 __all__ = ["app"]
 
@@ -47,6 +47,7 @@ for command in (
     serve.serve,
     migrate.migrate,
     check.check,
+    doctor.doctor,
     backup.backup,
     backup.restore,
 ):

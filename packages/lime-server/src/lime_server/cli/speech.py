@@ -27,8 +27,8 @@ class CommandError(Exception):
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn expected failures into a sentence and exit code 1; anything else stays a traceback."""
+def plain_errors(status: int = 1) -> Iterator[None]:
+    """Turn expected failures into a sentence and this status; anything else stays a traceback."""
     try:
         yield
     except Exception as error:
@@ -36,7 +36,7 @@ def plain_errors() -> Iterator[None]:
             raise
         for line in str(error).splitlines():
             typer.echo(f"lime-server: {line}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
 
