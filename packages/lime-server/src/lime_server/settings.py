@@ -360,6 +360,14 @@ class Settings(BaseSettings):
     sweep_interval: Seconds = Field(
         5, le=3600, description="Seconds between sweeps that expire requests and delete old rows."
     )
+    shutdown_delay: float = Field(
+        0,
+        ge=0,
+        le=300,
+        allow_inf_nan=False,
+        description="Seconds between SIGTERM and the end of everything else, in which readiness is "
+        "503 and requests are answered as before: as long as a balancer takes to notice.",
+    )
     shutdown_timeout: Seconds = Field(
         5,
         le=300,

@@ -40,5 +40,12 @@ async def serve_parts(
 ) -> None:
     """The same, with parts that are open already, for whoever needs them before."""
     app = build(parts, read_export(PACKAGED))
-    drain = app.state.drain
-    await serve(app, sock, parts.settings, drain=drain, on_ready=on_ready, stop=stop)
+    await serve(
+        app,
+        sock,
+        parts.settings,
+        drain=app.state.drain,
+        leave=app.state.leave,
+        on_ready=on_ready,
+        stop=stop,
+    )
