@@ -26,6 +26,8 @@ SOURCES = (
 )
 NODE_MODULES = ROOT / "packages" / "lime-portal" / "node_modules"
 UNIT_TESTS = ("crates", "packages", "tests/tools")
+# The oldest and the newest that the manifests are for.
+KUBERNETES = ("1.30", "1.37")
 # Two: the smallest machine that CI must fit on.
 WORKERS = os.environ.get("LIME_TEST_WORKERS", "2")
 
@@ -41,6 +43,7 @@ nox.options.sessions = [
     "stubs",
     "rooms",
     "licences",
+    "deploy",
     "rust",
     "tests",
     "contract",
@@ -135,6 +138,21 @@ def attacks(session: nox.Session) -> None:
 def operations(session: nox.Session) -> None:
     """What operators do: restoring on another machine, stopping and moving servers."""
     session.run("pytest", "tests/operations", *session.posargs)
+
+
+@nox.session(venv_backend="venv")
+def deploy(session: nox.Session) -> None:
+    """The Dockerfile, the compose file and the manifests, by linters and by our own rules."""
+    install_locked(session, "deploy")
+    session.run("yamllint", "--strict", ".yamllint.yaml", "docker", "deploy")
+    session.run("hadolint", "docker/Dockerfile")
+    session.run(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker/compose.yaml"
+    )
+    manifests = sorted(map(str, ROOT.glob("deploy/kubernetes/*.yaml")))
+    for version in KUBERNETES:
+        session.run("kubernetes-validate", "-k", version, "--strict", "--quiet", *manifests)
+    session.run(str(ROOT / ".venv/bin/python"), "tools/deploy.py", external=True)
 
 
 @nox.session
@@ -287,10 +305,15 @@ def local(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
-    for name in ("dev", "wild-clients", "mcp-1", "fastmcp", "node"):
+    names = (
+        "dev", "server", "release", "deploy", "wild-clients", "mcp-1", "fastmcp", "node",
+    )  # fmt: skip
+    for name in names:
+        # What ships is what was tested.
+        like = ("--constraint", "requirements/dev.txt") if name == "server" else ()
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",
-            "--no-header",
+            "--no-header", *like,
             "--output-file", f"requirements/{name}.txt", f"requirements/{name}.in",
         )  # fmt: skip
