@@ -24,6 +24,14 @@ SOURCES = (
     "packages/lime-server/src",
     "packages/lime-sites-sdk/src",
 )
+# What is published: a wheel for each platform, and one for all.
+RUST_DISTRIBUTIONS = ("crates/lime-pow/python", "crates/lime-jwt/python")
+PURE_DISTRIBUTIONS = (
+    "packages/lime-sdk-core",
+    "packages/lime-agents-sdk",
+    "packages/lime-sites-sdk",
+    "packages/lime-server",
+)
 NODE_MODULES = ROOT / "packages" / "lime-portal" / "node_modules"
 UNIT_TESTS = ("crates", "packages", "tests/tools")
 # The oldest and the newest that the manifests are for.
@@ -140,7 +148,73 @@ def operations(session: nox.Session) -> None:
     session.run("pytest", "tests/operations", *session.posargs)
 
 
-@nox.session(venv_backend="venv")
+@nox.session(name="wheels", venv_backend="venv")
+def wheels(session: nox.Session) -> None:
+    """The Rust packages, as source and as wheels for this platform, checked and tried out. They
+    are left in dist/."""
+    install_locked(session, "release")
+    folder = ROOT / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    for package in RUST_DISTRIBUTIONS:
+        session.run(
+            "python", "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder), package
+        )
+        # Not from that source: there the lock file names more than there is, and nothing else would
+        # be what was tested. An index takes only wheels that say which systems they run on.
+        session.run(
+            "maturin", "build", "--release", "--locked", "--compatibility", "pypi",
+            "--manifest-path", f"{package}/Cargo.toml", "--out", str(folder),
+        )  # fmt: skip
+    check_built(session, folder)
+    session.install("--no-deps", "--no-index", "--force-reinstall", *built(folder, "*.whl"))
+    session.run("python", "tools/try_wheels.py")
+
+
+@nox.session(name="dist", venv_backend="venv")
+def dist(session: nox.Session) -> None:
+    """Every package, as source and as a wheel, checked; and the server installed from them as the
+    image installs it. They are left in dist/."""
+    wheels(session)
+    folder = ROOT / "dist"
+    for package in PURE_DISTRIBUTIONS:
+        # The wheel is made from the source, which is thereby known to be whole.
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(folder), package)
+    check_built(session, folder)
+    install_as_the_image_does(session, folder)
+
+
+def check_built(session: nox.Session, folder: Path) -> None:
+    """What an index and an installer would complain about."""
+    session.run("twine", "check", "--strict", *built(folder, "*"))
+    # Next's export has pages that are alike (W002); an SDK brings its pytest plugin (W009).
+    session.run("check-wheel-contents", "--ignore", "W002,W009", *built(folder, "*.whl"))
+
+
+def built(folder: Path, pattern: str) -> list[str]:
+    """The files in `folder`, as arguments."""
+    return sorted(map(str, folder.glob(pattern)))
+
+
+def install_as_the_image_does(session: nox.Session, folder: Path) -> None:
+    """The steps of docker/Dockerfile, in an environment that has nothing else."""
+    place = Path(session.create_tmp()) / "lime"
+    session.run("python", "-m", "venv", "--clear", str(place))
+    pip = (str(place / "bin" / "pip"), "--quiet", "--disable-pip-version-check")
+    session.run(
+        *pip, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+        "--requirement", "requirements/server.txt", external=True,
+    )  # fmt: skip
+    ours = [
+        wheel
+        for name in ("lime_pow", "lime_jwt", "lime_server")
+        for wheel in built(folder, f"{name}-*.whl")
+    ]
+    session.run(*pip, "install", "--no-deps", "--no-index", *ours, external=True)
+    session.run(*pip, "check", external=True)
+    session.run(str(place / "bin" / "lime-server"), "--version", external=True)
+
+
+@nox.session(name="deploy", venv_backend="venv")
 def deploy(session: nox.Session) -> None:
     """The Dockerfile, the compose file and the manifests, by linters and by our own rules."""
     install_locked(session, "deploy")
