@@ -451,6 +451,15 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         default=True, description="Whether every request is logged, with status and duration."
     )
+    traces: float = Field(
+        0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of all traces of which OpenTelemetry records our spans, up to 1 for "
+        "each; 0 for none, at no cost. Needs `lime-server[otel]`; where they go is told by "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT`.",
+    )
     operations_networks: NetworksSetting = Field(
         PRIVATE_NETWORKS,
         description="Networks, separated by commas, from which `/metrics` and `/health/ready` can "
