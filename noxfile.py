@@ -24,8 +24,18 @@ SOURCES = (
     "packages/lime-server/src",
     "packages/lime-sites-sdk/src",
 )
+# What is published: a wheel for each platform, and one for all.
+RUST_DISTRIBUTIONS = ("crates/lime-pow/python", "crates/lime-jwt/python")
+PURE_DISTRIBUTIONS = (
+    "packages/lime-sdk-core",
+    "packages/lime-agents-sdk",
+    "packages/lime-sites-sdk",
+    "packages/lime-server",
+)
 NODE_MODULES = ROOT / "packages" / "lime-portal" / "node_modules"
 UNIT_TESTS = ("crates", "packages", "tests/tools")
+# The oldest and the newest that the manifests are for.
+KUBERNETES = ("1.30", "1.37")
 # Two: the smallest machine that CI must fit on.
 WORKERS = os.environ.get("LIME_TEST_WORKERS", "2")
 
@@ -41,10 +51,12 @@ nox.options.sessions = [
     "stubs",
     "rooms",
     "licences",
+    "deploy",
     "rust",
     "tests",
     "contract",
     "attacks",
+    "operations",
     "schema",
     "portal",
     "portal-browser",
@@ -129,6 +141,93 @@ def contract(session: nox.Session) -> None:
 def attacks(session: nox.Session) -> None:
     """What somebody could try against owners and what is theirs, against a real server."""
     session.run("pytest", "tests/attacks", *session.posargs)
+
+
+@nox.session
+def operations(session: nox.Session) -> None:
+    """What operators do: restoring on another machine, stopping and moving servers."""
+    session.run("pytest", "tests/operations", *session.posargs)
+
+
+@nox.session(name="wheels", venv_backend="venv")
+def wheels(session: nox.Session) -> None:
+    """The Rust packages, as source and as wheels for this platform, checked and tried out. They
+    are left in dist/."""
+    install_locked(session, "release")
+    folder = ROOT / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    for package in RUST_DISTRIBUTIONS:
+        session.run(
+            "python", "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder), package
+        )
+        # Not from that source: there the lock file names more than there is, and nothing else would
+        # be what was tested. An index takes only wheels that say which systems they run on.
+        session.run(
+            "maturin", "build", "--release", "--locked", "--compatibility", "pypi",
+            "--manifest-path", f"{package}/Cargo.toml", "--out", str(folder),
+        )  # fmt: skip
+    check_built(session, folder)
+    session.install("--no-deps", "--no-index", "--force-reinstall", *built(folder, "*.whl"))
+    session.run("python", "tools/try_wheels.py")
+
+
+@nox.session(name="dist", venv_backend="venv")
+def dist(session: nox.Session) -> None:
+    """Every package, as source and as a wheel, checked; and the server installed from them as the
+    image installs it. They are left in dist/."""
+    wheels(session)
+    folder = ROOT / "dist"
+    for package in PURE_DISTRIBUTIONS:
+        # The wheel is made from the source, which is thereby known to be whole.
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(folder), package)
+    check_built(session, folder)
+    install_as_the_image_does(session, folder)
+
+
+def check_built(session: nox.Session, folder: Path) -> None:
+    """What an index and an installer would complain about."""
+    session.run("twine", "check", "--strict", *built(folder, "*"))
+    # Next's export has pages that are alike (W002); an SDK brings its pytest plugin (W009).
+    session.run("check-wheel-contents", "--ignore", "W002,W009", *built(folder, "*.whl"))
+
+
+def built(folder: Path, pattern: str) -> list[str]:
+    """The files in `folder`, as arguments."""
+    return sorted(map(str, folder.glob(pattern)))
+
+
+def install_as_the_image_does(session: nox.Session, folder: Path) -> None:
+    """The steps of docker/Dockerfile, in an environment that has nothing else."""
+    place = Path(session.create_tmp()) / "lime"
+    session.run("python", "-m", "venv", "--clear", str(place))
+    pip = (str(place / "bin" / "pip"), "--quiet", "--disable-pip-version-check")
+    session.run(
+        *pip, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+        "--requirement", "requirements/server.txt", external=True,
+    )  # fmt: skip
+    ours = [
+        wheel
+        for name in ("lime_pow", "lime_jwt", "lime_server")
+        for wheel in built(folder, f"{name}-*.whl")
+    ]
+    session.run(*pip, "install", "--no-deps", "--no-index", *ours, external=True)
+    session.run(*pip, "check", external=True)
+    session.run(str(place / "bin" / "lime-server"), "--version", external=True)
+
+
+@nox.session(name="deploy", venv_backend="venv")
+def deploy(session: nox.Session) -> None:
+    """The Dockerfile, the compose file and the manifests, by linters and by our own rules."""
+    install_locked(session, "deploy")
+    session.run("yamllint", "--strict", ".yamllint.yaml", "docker", "deploy")
+    session.run("hadolint", "docker/Dockerfile")
+    session.run(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker/compose.yaml"
+    )
+    manifests = sorted(map(str, ROOT.glob("deploy/kubernetes/*.yaml")))
+    for version in KUBERNETES:
+        session.run("kubernetes-validate", "-k", version, "--strict", "--quiet", *manifests)
+    session.run(str(ROOT / ".venv/bin/python"), "tools/deploy.py", external=True)
 
 
 @nox.session
@@ -290,10 +389,16 @@ def local(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
-    for name in ("dev", "wild-clients", "mcp-1", "mcp-1-first", "fastmcp", "node"):
+    names = (
+        "dev", "server", "release", "deploy", "wild-clients", "mcp-1", "mcp-1-first", "fastmcp",
+        "node",
+    )  # fmt: skip
+    for name in names:
+        # What ships is what was tested.
+        like = ("--constraint", "requirements/dev.txt") if name == "server" else ()
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",
-            "--no-header",
+            "--no-header", *like,
             "--output-file", f"requirements/{name}.txt", f"requirements/{name}.in",
         )  # fmt: skip

@@ -19,7 +19,8 @@ command, `lime-agent`, is described with
 [its package](../../packages/lime-agents-sdk/README.md#in-a-shell).
 
 Every command ends with status 0 when it did what it says, 1 when it could not, and 2 when it was
-called wrongly. Those that work on a deployment read the [settings](settings.md).
+called wrongly; `lime-server doctor` has statuses of its own. Those that work on a deployment read
+the [settings](settings.md).
 """
 
 

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from lime_sdk_core._mount import mounted
+from lime_sdk_core._trace import traced
 from lime_sdk_core.config import Config
 from lime_sdk_core.envelope import check_status, retry_after
 from lime_sdk_core.errors import (
@@ -205,8 +206,12 @@ class AsyncHttp:
 
     async def _open(self, request: Request, seconds: float) -> httpx.Response:
         _check_open(self._client)
-        built = self._client.build_request(**_arguments(request, self._config, seconds))
-        return await self._client.send(built, stream=True, follow_redirects=False)
+        arguments = _arguments(request, self._config, seconds)
+        with traced(request.method, self._config.base_url, arguments["headers"]) as seen:
+            built = self._client.build_request(**arguments)
+            response = await self._client.send(built, stream=True, follow_redirects=False)
+            seen(response.status_code)
+        return response
 
     async def _guard(self, work: Awaitable[T]) -> T:
         try:
@@ -288,8 +293,12 @@ class SyncHttp:
 
     def _open(self, request: Request, seconds: float) -> httpx.Response:
         _check_open(self._client)
-        built = self._client.build_request(**_arguments(request, self._config, seconds))
-        return self._client.send(built, stream=True, follow_redirects=False)
+        arguments = _arguments(request, self._config, seconds)
+        with traced(request.method, self._config.base_url, arguments["headers"]) as seen:
+            built = self._client.build_request(**arguments)
+            response = self._client.send(built, stream=True, follow_redirects=False)
+            seen(response.status_code)
+        return response
 
     def _guard(self, work: Callable[[], T]) -> T:
         try:

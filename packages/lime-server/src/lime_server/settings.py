@@ -360,6 +360,14 @@ class Settings(BaseSettings):
     sweep_interval: Seconds = Field(
         5, le=3600, description="Seconds between sweeps that expire requests and delete old rows."
     )
+    shutdown_delay: float = Field(
+        0,
+        ge=0,
+        le=300,
+        allow_inf_nan=False,
+        description="Seconds between SIGTERM and the end of everything else, in which readiness is "
+        "503 and requests are answered as before: as long as a balancer takes to notice.",
+    )
     shutdown_timeout: Seconds = Field(
         5,
         le=300,
@@ -442,6 +450,15 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="How log lines look.")
     access_log: bool = Field(
         default=True, description="Whether every request is logged, with status and duration."
+    )
+    traces: float = Field(
+        0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of all traces of which OpenTelemetry records our spans, up to 1 for "
+        "each; 0 for none, at no cost. Needs `lime-server[otel]`; where they go is told by "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT`.",
     )
     operations_networks: NetworksSetting = Field(
         PRIVATE_NETWORKS,

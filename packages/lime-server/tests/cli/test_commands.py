@@ -20,7 +20,7 @@ from lime_server.cli import keys
 from lime_server.composition import run as composition_run
 from lime_server.core.keyring import Rotation
 from lime_server.core.tokens import Token, TokenKind
-from lime_server.infrastructure import fitness
+from lime_server.infrastructure import doctor, fitness
 
 
 def test_the_version_is_told(lime_server_command):
@@ -241,7 +241,12 @@ def test_an_id_may_begin_with_a_hyphen(lime_server_command, kid):
 
 def findings(*levels):
     async def check(settings, clock):
-        return [fitness.Finding(level, "subject", f"it is {level}") for level in levels]
+        return [
+            fitness.Finding(
+                level, "subject", f"it is {level}", None if level == "ok" else f"mend the {level}"
+            )
+            for level in levels
+        ]
 
     return check
 
@@ -250,7 +255,8 @@ def test_check_ends_with_one_if_anything_is_wrong(lime_server_command, monkeypat
     monkeypatch.setattr(fitness, "check", findings("ok", "warning", "error"))
     checked = lime_server_command("check")
     assert checked.exit_code == 1
-    assert [line.split()[0] for line in checked.stdout.splitlines()] == ["ok", "warning", "ERROR"]
+    said = [line.split()[0] for line in checked.stdout.splitlines()]
+    assert said == ["ok", "warning", "mend", "ERROR", "mend"]
 
 
 def test_check_ends_with_zero_if_there_are_warnings_only(lime_server_command, monkeypatch):
@@ -259,7 +265,29 @@ def test_check_ends_with_zero_if_there_are_warnings_only(lime_server_command, mo
     assert checked.exit_code == 0
     assert json.loads(checked.stdout)[1] == {
         "level": "warning", "subject": "subject", "message": "it is warning",
+        "advice": "mend the warning",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("levels", "status"), [(["ok"], 0), (["warning", "ok"], 1), (["error", "warning"], 2)]
+)
+def test_the_doctor_ends_with_the_worst(lime_server_command, monkeypatch, levels, status):
+    monkeypatch.setattr(doctor, "examine", findings(*levels))
+    examined = lime_server_command("doctor", "--json")
+    assert examined.exit_code == status
+    assert [finding["level"] for finding in json.loads(examined.stdout)] == levels
+
+
+def test_the_doctor_looks_at_the_real_thing(lime_server_command):
+    examined = lime_server_command("doctor")
+    assert examined.exit_code == 2
+    assert "public_url" in examined.stdout
+    assert "All " in next(line for line in examined.stdout.splitlines() if "indexes" in line)
+
+
+def test_settings_that_cannot_be_read_are_an_error_to_the_doctor(lime_server_command):
+    assert lime_server_command("doctor", LIME_DIFICULTY="3").exit_code == 2
 
 
 def test_check_looks_at_the_real_thing(lime_server_command):

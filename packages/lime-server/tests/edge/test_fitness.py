@@ -32,16 +32,19 @@ def look():
             del common["master_key"]
         settings = Settings(**{**common, **options})
         findings = await check(settings, clock or SystemClock())
+        for finding in findings:
+            assert (finding.advice is None) == (finding.level == "ok"), finding
         return {finding.subject: (finding.level, finding.message) for finding in findings}
 
     return look
 
 
-async def make_key(url, clock, master=MASTER):
+async def make_key(url, clock, master=MASTER, rotate=False):
     async with open_database(url, size=2, patience=10) as database:
         store = PostgresKeys(database, Secrets.derived_from(master).keys)
         bell = MemoryBell()
-        await Keys(store, RsaKeyMaker(), clock=clock, rules=Rules(), bell=bell).upkeep()
+        keys = Keys(store, RsaKeyMaker(), clock=clock, rules=Rules(), bell=bell)
+        await (keys.rotate() if rotate else keys.upkeep())
 
 
 async def test_a_sound_configuration(look, migrated_postgres_url, redis_url):
@@ -56,7 +59,7 @@ async def test_a_sound_configuration(look, migrated_postgres_url, redis_url):
         "redis",
     }
     assert {level for level, _ in found.values()} == {"ok"}
-    assert found["signing_keys"][1].endswith(" signs.")
+    assert " signs. Rotate it until " in found["signing_keys"][1]
 
 
 @pytest.mark.parametrize(
@@ -142,11 +145,28 @@ async def test_signing_keys_of_another_master_key(look, migrated_postgres_url, t
     assert found["signing_keys"] == ("warning", "Not looked at without a master key.")
 
 
+@pytest.mark.parametrize(
+    ("ago", "level", "says"),
+    [
+        (timedelta(minutes=5), "ok", " is next, from "),
+        (timedelta(minutes=30), "ok", " is next, from "),
+        (timedelta(hours=2), "warning", "should have been signing since"),
+    ],
+)
+async def test_a_signing_key_that_waits(look, migrated_postgres_url, ago, level, says):
+    now = SystemClock().now()
+    await make_key(migrated_postgres_url, ManualClock(now - timedelta(days=200)))
+    await make_key(migrated_postgres_url, ManualClock(now - ago), rotate=True)
+    found = (await look(database_url=migrated_postgres_url))["signing_keys"]
+    assert found[0] == level
+    assert says in found[1]
+
+
 async def test_a_signing_key_that_has_served_long(look, migrated_postgres_url):
     await make_key(migrated_postgres_url, ManualClock(SystemClock().now() - timedelta(days=200)))
     level, message = (await look(database_url=migrated_postgres_url))["signing_keys"]
     assert level == "warning"
-    assert "keys rotate" in message
+    assert "200 days" in message
 
 
 async def test_redis_that_is_away_absent_or_misspelt(look):
@@ -167,3 +187,8 @@ async def test_limits_and_times_that_are_unwise(look):
     found = await look(rate_per_token="off", key_publish_before=60)
     assert found["rate limits"] == ("warning", "Off: rate_per_token.")
     assert found["key rotation"][0] == "warning"
+
+
+async def test_a_user_who_may_not_read_is_told_so(look, migrated_postgres_url):
+    found = await look(database_url=f"{migrated_postgres_url}&role=pg_signal_backend")
+    assert found["postgres"] == ("error", "This user may not read the tables of lime-server.")

@@ -28,6 +28,7 @@ class Site:
 
     def __init__(self, body_timeout=10.0) -> None:
         self.paths = []
+        self.left = asyncio.Event()
         self.drained = asyncio.Event()
         self.slow = asyncio.Event()
         self.streaming = asyncio.Event()
@@ -113,6 +114,7 @@ async def start():
                 sock,
                 settings,
                 drain=site.drained.set,
+                leave=site.left.set,
                 on_ready=ready.set,
                 stop=stop,
             )
@@ -364,6 +366,31 @@ async def test_a_second_signal_does_not_wait_for_anybody(start):
     assert server.site.closed
 
 
+async def test_it_says_that_it_leaves_before_anything_ends(start):
+    server = await start(shutdown_delay=300)
+    told = asyncio.create_task(server.say(b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n"))
+    await server.site.streaming.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await server.site.left.wait()
+    # New connections are accepted and answered, and streams go on.
+    assert b"200 OK" in await server.say(
+        b"GET / HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
+    )
+    assert not server.site.drained.is_set()
+    # A second signal ends the delay, and nothing else.
+    os.kill(os.getpid(), signal.SIGTERM)
+    await server.task
+    assert b"goaway\n" in await told
+    assert server.site.closed
+
+
+async def test_the_delay_ends_by_itself(start):
+    server = await start(shutdown_delay=0.001)
+    await server.end()
+    assert server.site.left.is_set()
+    assert server.site.closed
+
+
 async def test_where_signals_cannot_be_heard_there_is_another_way(start, monkeypatch):
     def refuse(*_):
         raise NotImplementedError
@@ -432,6 +459,7 @@ async def test_a_whole_server_runs_from_its_settings(migrated_postgres_url, redi
         database_url=migrated_postgres_url,
         redis_url=redis_url,
         master_key_file=tmp_path / "master.key",
+        shutdown_delay=300,
     )
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run(settings, sock=sock, on_ready=ready.set, stop=stop))
@@ -443,7 +471,12 @@ async def test_a_whole_server_runs_from_its_settings(migrated_postgres_url, redi
         assert health.json() == {"status": "ok", "engines": {"postgres": "up", "redis": "up"}}
         keys = await client.get("/api/v1/core/.well-known/jwks.json")
         assert len(keys.json()["keys"]) == 1
-    stop.set()
+        stop.set()
+        while (health := await client.get("/health/ready")).status_code == 200:
+            pass
+        assert (health.status_code, health.json()["status"]) == (503, "leaving")
+        assert (await client.get("/health/live")).status_code == 200
+    os.kill(os.getpid(), signal.SIGTERM)
     await task
 
 

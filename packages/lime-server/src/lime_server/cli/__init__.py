@@ -4,7 +4,8 @@ Every command says what went wrong in a sentence on standard error and ends with
 command line itself was wrong. Data goes to standard output, with `--json` as one JSON document.
 
 A server takes most of a second to import, and help needs none of it: commands import what they work
-with when they run. The modules that they do so for are `office`, `residents` and `welcome`.
+with when they run. The modules that they do so for are `office`, `residents`, `safe` and
+`welcome`.
 """
 
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from lime_server import __version__
-from lime_server.cli import audit, check, create, dev, keys, migrate, serve
+from lime_server.cli import audit, backup, check, create, dev, doctor, keys, migrate, serve
 
 __all__ = ["app"]
 
@@ -41,7 +42,15 @@ def _main(
     """The LIME passport office: lets AI agents log in to sites."""
 
 
-for command in (dev.dev, serve.serve, migrate.migrate, check.check):
+for command in (
+    dev.dev,
+    serve.serve,
+    migrate.migrate,
+    check.check,
+    doctor.doctor,
+    backup.backup,
+    backup.restore,
+):
     app.command()(command)
 app.add_typer(keys.keys, name="keys")
 app.add_typer(audit.audits, name="audit")

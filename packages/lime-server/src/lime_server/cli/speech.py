@@ -27,8 +27,8 @@ class CommandError(Exception):
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn expected failures into a sentence and exit code 1; anything else stays a traceback."""
+def plain_errors(status: int = 1) -> Iterator[None]:
+    """Turn expected failures into a sentence and this status; anything else stays a traceback."""
     try:
         yield
     except Exception as error:
@@ -36,18 +36,21 @@ def plain_errors() -> Iterator[None]:
             raise
         for line in str(error).splitlines():
             typer.echo(f"lime-server: {line}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
 
 
 def _expected() -> tuple[type[Exception], ...]:
     from lime_server.core.errors import DomainError
+    from lime_server.infrastructure.backup.errors import BackupError
     from lime_server.infrastructure.embedded import EngineError
     from lime_server.infrastructure.postgres.migrator import MigrationError
     from lime_server.settings import SettingsError
 
-    return (CommandError, DomainError, EngineError, MigrationError, SettingsError)
+    return (
+        BackupError, CommandError, DomainError, EngineError, MigrationError, SettingsError,
+    )  # fmt: skip
 
 
 def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:

@@ -21,6 +21,7 @@ from lime_server.composition.registry import owners_desk
 from lime_server.core.errors import OwnerSuspended
 from lime_server.core.urls import API_PATH
 from lime_server.infrastructure.web.edge import Edge, install
+from lime_server.infrastructure.web.health import leave
 from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.mailbox import mailbox_route
 from lime_server.infrastructure.web.portal import install as install_portal
@@ -69,8 +70,9 @@ _ACCOUNTS_SWEPT_EVERY = 60.0
 def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
     """The application, with `portal` as its web pages.
 
-    Its background work runs within its lifespan. `app.state.drain()` ends all event streams with
-    `goaway`, at once and for good: call it before waiting for connections to close.
+    Its background work runs within its lifespan. `app.state.leave()` makes readiness fail, and
+    nothing else; `app.state.drain()` ends all event streams with `goaway`, at once and for good:
+    call it before waiting for connections to close.
     """
     settings = parts.settings
     delivery = Delivery(
@@ -156,6 +158,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
         docs.install(app)
     install_portal(app, portal, turnstile=settings.captcha == "turnstile")
     app.state.drain = partial(_drain, delivery.drain, desk.monitor.drain)
+    app.state.leave = partial(leave, app)
     return app
 
 

@@ -1,14 +1,17 @@
 """A whole server: parts, application, socket."""
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from starlette.types import ASGIApp
 
 from lime_server.composition.build import build
 from lime_server.composition.parts import Parts, open_parts
 from lime_server.infrastructure.serve import bind, serve
 from lime_server.infrastructure.web.portal_export import PACKAGED, read_export
-from lime_server.settings import Settings
+from lime_server.settings import Settings, SettingsError
 
 
 async def run(
@@ -40,5 +43,29 @@ async def serve_parts(
 ) -> None:
     """The same, with parts that are open already, for whoever needs them before."""
     app = build(parts, read_export(PACKAGED))
-    drain = app.state.drain
-    await serve(app, sock, parts.settings, drain=drain, on_ready=on_ready, stop=stop)
+    with _traced(app, parts.settings.traces) as watched:
+        await serve(
+            watched,
+            sock,
+            parts.settings,
+            drain=app.state.drain,
+            leave=app.state.leave,
+            on_ready=on_ready,
+            stop=stop,
+        )
+
+
+@contextlib.contextmanager
+def _traced(app: ASGIApp, share: float) -> Iterator[ASGIApp]:
+    """`app`, with spans for this share of all traces around it; with 0, nothing."""
+    if not share:
+        yield app
+        return
+    try:
+        from lime_server.infrastructure import telemetry  # noqa: PLC0415 - an extra, and dear
+    except ImportError:
+        raise SettingsError(
+            "LIME_TRACES needs OpenTelemetry: pip install 'lime-server[otel]'"
+        ) from None
+    with telemetry.recording(share) as tracer:
+        yield telemetry.Telemetry(app, tracer)

@@ -7,15 +7,20 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Literal
 
+import asyncpg
 from redis.exceptions import RedisError
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
-from lime_server.core.keys import Key, KeyState, only
+from lime_server.core.keys import Key, KeyState, Rules, only
 from lime_server.infrastructure.crypto import Secrets
 from lime_server.infrastructure.master_key import SIZE, master_key
 from lime_server.infrastructure.postgres.keys import PostgresKeys
-from lime_server.infrastructure.postgres.migrator import MigrationError, require_current
+from lime_server.infrastructure.postgres.migrator import (
+    DatabaseOlderError,
+    MigrationError,
+    require_current,
+)
 from lime_server.infrastructure.postgres.pool import Database, open_database
 from lime_server.infrastructure.redis.engine import Engine, connect
 from lime_server.settings import Settings, SettingsError
@@ -26,6 +31,8 @@ CLOCKS = timedelta(seconds=5)
 """Most by which this clock and PostgreSQL's may differ; verifiers forgive 30 s in all."""
 OLDEST_KEY = timedelta(days=180)
 """Age of the signing key from which a rotation is advised."""
+LATE = timedelta(hours=1)
+"""A key that may sign is promoted by any server within seconds; so long after, none is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class Finding:
     level: Level
     subject: str
     message: str
+    advice: str | None = None
+    """What to do about it; None for what is in order."""
 
 
 async def check(settings: Settings, clock: Clock) -> list[Finding]:
@@ -55,9 +64,11 @@ async def check(settings: Settings, clock: Clock) -> list[Finding]:
 def _addresses(settings: Settings) -> list[Finding]:
     url = settings.public_url
     if url.is_loopback:
-        return [Finding("error", "public_url", f"{url} can be reached from this machine only.")]
+        message = f"{url} can be reached from this machine only."
+        return [Finding("error", "public_url", message, _NAME_THE_ADDRESS)]
     if not url.is_secure:
-        return [Finding("error", "public_url", f"{url} is not https: tokens would be readable.")]
+        message = f"{url} is not https: tokens would be readable."
+        return [Finding("error", "public_url", message, _NAME_THE_ADDRESS)]
     findings = [Finding("ok", "public_url", f"Passports are issued by {url}.")]
     if not settings.trusted_proxies and _is_local(settings.host):
         # Something else ends TLS and talks to us from one address.
@@ -65,7 +76,8 @@ def _addresses(settings: Settings) -> list[Finding]:
             Finding(
                 "warning",
                 "trusted_proxies",
-                "None: behind a proxy, all clients count as one. Name the proxy's network.",
+                "None: behind a proxy, all clients count as one.",
+                "Name the proxy's network in LIME_TRUSTED_PROXIES.",
             )
         )
     return findings
@@ -82,11 +94,13 @@ def _master_key(settings: Settings) -> tuple[Secrets | None, list[Finding]]:
     file = settings.master_key_file
     if file is not None and not file.exists():
         message = f"{file} does not exist yet; the first start makes it."
-        return None, [Finding("warning", "master_key", message)]
+        advice = "If there was one, put it there before; otherwise keep a copy of what is made."
+        return None, [Finding("warning", "master_key", message, advice)]
     try:
         secrets = Secrets.derived_from(master_key(settings))
     except SettingsError as error:
-        return None, [Finding("error", "master_key", str(error))]
+        advice = "Put the deployment's master key there; a backup holds it."
+        return None, [Finding("error", "master_key", str(error), advice)]
     return secrets, [Finding("ok", "master_key", f"{SIZE} bytes; keep a copy elsewhere.")]
 
 
@@ -99,63 +113,104 @@ async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -
             return [
                 Finding("ok", "postgres", "Reachable, and at this version."),
                 await _clocks(database, clock),
-                await _signing_keys(database, secrets, clock.now()),
+                await _signing_keys(database, secrets, clock.now(), _rules(settings)),
             ]
     except Unavailable:
-        return [Finding("error", "postgres", "Cannot be reached with LIME_DATABASE_URL.")]
+        message = "Cannot be reached with LIME_DATABASE_URL."
+        advice = "Is it running, does it listen there, and are user, password and database right?"
+        return [Finding("error", "postgres", message, advice)]
+    except asyncpg.InsufficientPrivilegeError:
+        message = "This user may not read the tables of lime-server."
+        return [Finding("error", "postgres", message, "Connect as the user who migrated.")]
+    except DatabaseOlderError as error:
+        return [Finding("error", "postgres", f"{error}.", "Run `lime-server migrate`.")]
     except (MigrationError, ValueError) as error:
-        return [Finding("error", "postgres", f"{error}.")]
+        advice = (
+            "Use the lime-server that this database was migrated with, and a postgresql:// URL."
+        )
+        return [Finding("error", "postgres", f"{error}.", advice)]
 
 
 async def _clocks(database: Database, clock: Clock) -> Finding:
     before = clock.now()
     theirs: datetime = await database.fetchval("SELECT clock_timestamp()")
     after = clock.now()
+    return clock_finding("PostgreSQL", before, theirs, after)
+
+
+def clock_finding(whose: str, before: datetime, theirs: datetime, after: datetime) -> Finding:
+    """What `whose` clock said between two looks at ours."""
     # Its answer lies somewhere between the two; only what is certainly off counts.
     off = max(before - theirs, theirs - after, timedelta(0))
     if off > CLOCKS:
-        message = f"This clock and PostgreSQL's differ by {off.total_seconds():.0f} s."
-        return Finding("error", "clock", message)
-    return Finding("ok", "clock", "Agrees with PostgreSQL's.")
+        message = f"This clock and {whose}'s differ by {off.total_seconds():.0f} s."
+        advice = "Let both machines follow the same time servers (NTP)."
+        return Finding("error", "clock", message, advice)
+    return Finding("ok", "clock", f"Agrees with {whose}'s.")
 
 
-async def _signing_keys(database: Database, secrets: Secrets | None, now: datetime) -> Finding:
+async def _signing_keys(
+    database: Database, secrets: Secrets | None, now: datetime, rules: Rules
+) -> Finding:
     if secrets is None:
-        return Finding("warning", "signing_keys", "Not looked at without a master key.")
+        message = "Not looked at without a master key."
+        return Finding("warning", "signing_keys", message, "See to the master key first.")
     try:
         keys = await PostgresKeys(database, secrets.keys).published()
     except ValueError:
         # lime_jwt.DecryptionError is one.
         message = "Cannot be decrypted: they were made with another master key."
-        return Finding("error", "signing_keys", message)
-    return _active_key(only(keys, KeyState.ACTIVE), now)
-
-
-def _active_key(active: Key | None, now: datetime) -> Finding:
+        return Finding("error", "signing_keys", message, "Set the key that they were made with.")
+    active, standby = only(keys, KeyState.ACTIVE), only(keys, KeyState.STANDBY)
     if active is None:
-        return Finding("warning", "signing_keys", "None yet; the first start makes one.")
-    age = now - (active.activated_at or active.created_at)
-    if age > OLDEST_KEY:
-        message = f"{active.kid} has signed for {age.days} days: run `lime-server keys rotate`."
-        return Finding("warning", "signing_keys", message)
-    return Finding("ok", "signing_keys", f"{active.kid} signs.")
+        message = "None yet; the first start makes one."
+        return Finding("warning", "signing_keys", message, "Start a server.")
+    if standby is not None:
+        return _next_key(active, standby, now, rules)
+    return _active_key(active, now)
+
+
+def _next_key(active: Key, standby: Key, now: datetime, rules: Rules) -> Finding:
+    due = standby.may_sign_at(rules)
+    message = f"{active.kid} signs; {standby.kid} is next, from {due:%Y-%m-%d %H:%M} UTC."
+    if now - due > LATE:
+        message = f"{standby.kid} should have been signing since {due:%Y-%m-%d %H:%M} UTC."
+        advice = "Start a server, which promotes it, or run `lime-server keys rotate`."
+        return Finding("warning", "signing_keys", message, advice)
+    return Finding("ok", "signing_keys", message)
+
+
+def _active_key(active: Key, now: datetime) -> Finding:
+    since = active.activated_at or active.created_at
+    if now - since > OLDEST_KEY:
+        message = f"{active.kid} has signed for {(now - since).days} days."
+        return Finding("warning", "signing_keys", message, "Run `lime-server keys rotate`.")
+    message = f"{active.kid} signs. Rotate it until {since + OLDEST_KEY:%Y-%m-%d}."
+    return Finding("ok", "signing_keys", message)
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(publish_before=timedelta(seconds=settings.key_publish_before))
 
 
 async def _redis(settings: Settings, monotonic: Callable[[], float]) -> list[Finding]:
     if settings.redis_url is None:
-        message = "None: run one server process only, or set LIME_REDIS_URL."
-        return [Finding("warning", "redis", message)]
+        message = "None: several server processes would not hear of each other."
+        advice = "Run one server process only, or set LIME_REDIS_URL."
+        return [Finding("warning", "redis", message, advice)]
     timeout = settings.redis_timeout
     try:
         client = connect(settings.redis_url.get_secret_value(), timeout=timeout)
     except (ValueError, RedisError):
-        return [Finding("error", "redis", "LIME_REDIS_URL is not a redis:// or unix:// URL.")]
+        message = "LIME_REDIS_URL is not a redis:// or unix:// URL."
+        return [Finding("error", "redis", message, "Write, say, redis://redis.internal/0.")]
     engine = Engine(client, timeout=timeout, monotonic=monotonic)
     try:
         if await engine.ready():
             return [Finding("ok", "redis", "Reachable.")]
         message = "Cannot be reached: logins work, more slowly; limits count apart."
-        return [Finding("warning", "redis", message)]
+        advice = "Is it running, does it listen there, and is its password right?"
+        return [Finding("warning", "redis", message, advice)]
     finally:
         await engine.close()
 
@@ -168,14 +223,20 @@ def _choices(settings: Settings) -> list[Finding]:
         if getattr(settings, name) is None
     ]
     if off:
-        findings.append(Finding("warning", "rate limits", f"Off: {', '.join(off)}."))
+        advice = "Leave them at their defaults, unless something in front limits as well."
+        findings.append(Finding("warning", "rate limits", f"Off: {', '.join(off)}.", advice))
     if settings.kyc_provider == "scripted":
         message = "scripted: whoever has LIME_KYC_WEBHOOK_SECRET decides how well owners are known."
-        findings.append(Finding("error", "kyc_provider", message))
+        advice = "Set LIME_KYC_PROVIDER=manual."
+        findings.append(Finding("error", "kyc_provider", message, advice))
     if settings.key_publish_before < _CACHE_LIVES or settings.key_publish_after < _CACHE_LIVES:
         message = f"Less than {_CACHE_LIVES} s: verifiers may meet a key they do not know."
-        findings.append(Finding("warning", "key rotation", message))
+        advice = (
+            f"Set LIME_KEY_PUBLISH_BEFORE and LIME_KEY_PUBLISH_AFTER to {_CACHE_LIVES} or more."
+        )
+        findings.append(Finding("warning", "key rotation", message, advice))
     return findings
 
 
 _CACHE_LIVES = 600
+_NAME_THE_ADDRESS = "Set LIME_PUBLIC_URL to the https address at which agents and sites reach it."

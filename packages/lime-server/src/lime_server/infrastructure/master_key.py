@@ -12,6 +12,8 @@ from pathlib import Path
 from lime_server.settings import Settings, SettingsError
 
 SIZE = 32
+LONGEST_FILE = 4096
+"""Bytes; a longer file is another one than was meant."""
 
 
 def master_key(settings: Settings) -> bytes:
@@ -23,6 +25,15 @@ def master_key(settings: Settings) -> bytes:
         return parse(settings.master_key.get_secret_value(), origin="LIME_MASTER_KEY")
     assert settings.master_key_file is not None  # noqa: S101 - the settings hold one of the two
     return from_file(settings.master_key_file)
+
+
+def existing(settings: Settings) -> bytes | None:
+    """The same; None, and nothing is made, when the file of the settings does not exist yet.
+
+    Raises SettingsError.
+    """
+    file = settings.master_key_file
+    return None if file is not None and not file.exists() else master_key(settings)
 
 
 def parse(text: str, *, origin: str) -> bytes:
@@ -52,24 +63,25 @@ def from_file(path: Path) -> bytes:
     """
     try:
         with contextlib.suppress(FileExistsError):
-            _make(path)
-        return _read(path)
+            if not path.exists():
+                make(path, secrets.token_bytes(SIZE))
+        text = read_private(path, called="the master key file").decode(errors="replace")
     except OSError as error:
         raise SettingsError(
             f"the master key file {path} cannot be used: {error.strerror}"
         ) from None
+    return parse(text, origin=f"the master key file {path}")
 
 
-def _make(path: Path) -> None:
+def make(path: Path, key: bytes) -> None:
+    """Make a file, mode 0600, that holds `key`. Raises FileExistsError, and other OSErrors."""
     # Written beside it and linked into place: whoever comes second finds a whole key, never a
     # part of one, and exactly one of two first starts wins.
-    if path.exists():
-        return
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(SIZE) + "\n")
+            file.write(key.hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)
@@ -77,15 +89,20 @@ def _make(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> bytes:
+def read_private(path: Path, *, called: str) -> bytes:
+    """What is in a secret's file; `called` names it in errors.
+
+    Raises SettingsError when others may read or change it or when it is too long, and OSError.
+    """
     # Checked on the open file, so that it cannot be exchanged in between.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    with os.fdopen(handle) as file:
+    with os.fdopen(handle, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise SettingsError(f"the master key file {path} is not a plain file")
+            raise SettingsError(f"{called} {path} is not a plain file")
         if mode & 0o077:
-            raise SettingsError(
-                f"the master key file {path} can be used by others: run chmod 600 on it"
-            )
-        return parse(file.read(4096), origin=f"the master key file {path}")
+            raise SettingsError(f"{called} {path} can be used by others: run chmod 600 on it")
+        content = file.read(LONGEST_FILE + 1)
+    if len(content) > LONGEST_FILE:
+        raise SettingsError(f"{called} {path} has more than {LONGEST_FILE} bytes")
+    return content

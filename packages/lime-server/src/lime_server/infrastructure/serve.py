@@ -48,15 +48,22 @@ async def serve(
     settings: Settings,
     *,
     drain: Callable[[], None],
+    leave: Callable[[], None] = lambda: None,
     on_ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve `app` on `sock` until SIGTERM or SIGINT arrives or `stop` is set; closes `sock`.
 
-    Then `drain` is called, which must make open streams end by themselves; other requests get
-    `settings.shutdown_timeout` seconds. A second signal cuts them off. `on_ready` is
-    called when connections are accepted. Returns in an orderly way in each case, so that the caller
-    can close what it opened.
+    How it ends:
+
+    1. `leave` is called, which must make readiness fail, and for `settings.shutdown_delay` seconds
+       everything goes on, so that whoever sends requests here can notice.
+    2. No connection is accepted any more, and `drain` is called, which must make open streams end
+       by themselves; other requests get `settings.shutdown_timeout` seconds.
+
+    Each further signal ends what is being waited for: first the delay, then the requests.
+    `on_ready` is called when connections are accepted. Returns in an orderly way in each case, so
+    that the caller can close what it opened.
     """
     config = uvicorn.Config(
         app,
@@ -78,7 +85,7 @@ async def serve(
     )
     server = _Server(config, drain=drain, on_ready=on_ready)
     stop = stop or asyncio.Event()
-    watching = asyncio.create_task(_end_when(stop, server))
+    watching = asyncio.create_task(_end_when(stop, server, leave, settings.shutdown_delay))
     try:
         with _signals(stop, server):
             await server.run_on(sock)
@@ -105,7 +112,10 @@ class _Server(uvicorn.Server):
         await self._serve([sock])
 
     def hurry(self) -> None:
-        """Cut off what is still being answered."""
+        """End the delay; after it, cut off what is still being answered."""
+        if not self.should_exit:
+            self.should_exit = True
+            return
         for task in list(self.server_state.tasks):
             task.cancel()
 
@@ -120,8 +130,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _end_when(stop: asyncio.Event, server: _Server) -> None:
+async def _end_when(
+    stop: asyncio.Event, server: _Server, leave: Callable[[], None], delay: float
+) -> None:
     await stop.wait()
+    leave()
+    if delay:
+        await asyncio.sleep(delay)
     server.should_exit = True
 
 

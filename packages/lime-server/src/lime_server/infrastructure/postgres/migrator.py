@@ -90,13 +90,31 @@ async def migrate(database_url: str, known: Sequence[Migration] | None = None) -
         try:
             # Ends with the connection at the latest, should this process die.
             await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-            await connection.execute(_PREPARE)
-            missing = _missing(known, await _applied(connection))
-            for migration in missing:
-                await _apply(connection, migration)
-            return [migration.name for migration in missing]
+            return await bring_to(connection, known)
         finally:
             await connection.close(timeout=10)
+
+
+async def bring_to(connection: Any, known: Sequence[Migration]) -> list[str]:
+    """Apply what is missing of `known`; returns the names. The caller holds the lock.
+
+    Raises MigrationError.
+    """
+    await connection.execute(_PREPARE)
+    missing = _missing(known, await _applied(connection))
+    for migration in missing:
+        await _apply(connection, migration)
+    return [migration.name for migration in missing]
+
+
+async def hold_off_migrations(connection: Any) -> None:
+    """Let nobody migrate until `connection` is closed; waits for one that is under way."""
+    await connection.execute("SELECT pg_advisory_lock_shared($1)", _LOCK)
+
+
+async def lock_for_this_transaction(connection: Any) -> None:
+    """Let nobody else migrate until the open transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 
 async def require_current(connection: Any, known: Sequence[Migration] | None = None) -> None:

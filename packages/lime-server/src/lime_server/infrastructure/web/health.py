@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import JSONResponse, Response
 
 from lime_server.core.ports import Probe
@@ -25,6 +25,11 @@ def watchers_only(networks: Sequence[Network], trusted: Sequence[Network]) -> Wa
     return watching
 
 
+def leave(app: FastAPI) -> None:
+    """Let `/health/ready` of `app` say from now on that this server is about to end."""
+    app.state.leaving = True
+
+
 def health_routes(
     vital: Mapping[str, Probe], helpful: Mapping[str, Probe], watching: Watching
 ) -> APIRouter:
@@ -43,8 +48,12 @@ def health_routes(
         return JSONResponse({"status": "ok"})
 
     @routes.api_route("/ready", methods=["GET", "HEAD"], dependencies=[Depends(watching)])
-    async def ready() -> Response:
-        """200 `ok`, 200 `degraded` or 503 `unavailable`, with the state of each engine."""
+    async def ready(request: Request) -> Response:
+        """200 `ok`, 200 `degraded`, 503 `unavailable`, with the state of each engine; 503 `leaving`
+        when this server is about to end: requests are still answered, and better sent elsewhere.
+        """
+        if getattr(request.app.state, "leaving", False):
+            return JSONResponse({"status": "leaving", "engines": {}}, 503)
         broken = [name for name, probe in vital.items() if not await probe.ready()]
         weak = [name for name, probe in helpful.items() if not await probe.ready()]
         status = "unavailable" if broken else "degraded" if weak else "ok"

@@ -1,0 +1,8 @@
+"""Traces of calls to LIME for OpenTelemetry: `pip install 'lime-agents-sdk[otel]'`.
+
+Both SDKs share what this switches on: one call does for a program that uses both.
+"""
+
+from lime_sdk_core.otel import instrument, uninstrument
+
+__all__ = ["instrument", "uninstrument"]
