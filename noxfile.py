@@ -54,6 +54,7 @@ nox.options.sessions = [
     "interop-fastmcp",
     "interop-typescript",
     "debian-engines",
+    "chaos-smoke",
     "examples",
     "bench-smoke",
     "demo",
@@ -75,7 +76,10 @@ def types(session: nox.Session) -> None:
     # As `benchmarks.jwt` and `benchmarks.mcp`, which are not the libraries of those names.
     session.run("mypy", "--explicit-package-bases", "benchmarks")
     session.run("mypy", "vectors")
-    session.run("mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py")
+    session.run(
+        "mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py",
+        *map(str, sorted((ROOT / "tests" / "chaos").glob("[!t]*.py"))), "tests/chaos/programs",
+    )  # fmt: skip
 
 
 @nox.session
@@ -239,6 +243,22 @@ def debian_engines(session: nox.Session) -> None:
     session.run(
         "python", "tools/debian_engines.py", "pytest", "packages/lime-server", "tests/contract"
     )
+
+
+@nox.session(name="chaos-smoke")
+def chaos_smoke(session: nox.Session) -> None:
+    """Kill, cut and fill things while logins happen, for a few seconds each: nothing is lost."""
+    session.run("pytest", "tests/chaos", "-m", "telling or not chaos", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Every fault for a minute each. `nox -s chaos -- -k kill --seconds 300 --rate 40` is longer,
+    and `docs/reliability.md` has the rest."""
+    session.run(
+        "pytest", "tests/chaos", "--seconds", "60", "--report", "build/chaos/report.json",
+        *session.posargs,
+    )  # fmt: skip
 
 
 @nox.session
