@@ -4,12 +4,15 @@ Every command says what went wrong in a sentence on standard error and ends with
 command line itself was wrong. Data goes to standard output, with `--json` as one JSON document.
 """
 
+import os
 from typing import Annotated
 
 import typer
 
 from lime_server import __version__
 from lime_server.cli import audit, check, create, dev, keys, migrate, serve
+from lime_server.cli.speech import plain_errors
+from lime_server.core import failpoints
 
 __all__ = ["app"]
 
@@ -31,11 +34,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - it has done its work before
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """The LIME passport office: lets AI agents log in to sites."""
+    with plain_errors():
+        failpoints.arm(os.environ)
 
 
 for command in (dev.dev, serve.serve, migrate.migrate, check.check):

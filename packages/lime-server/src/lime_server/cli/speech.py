@@ -11,6 +11,7 @@ import typer
 from lime_server import logging
 from lime_server.composition import Parts, open_parts
 from lime_server.core.errors import DomainError
+from lime_server.core.failpoints import NotATestBuildError
 from lime_server.infrastructure.embedded import EngineError
 from lime_server.infrastructure.postgres.migrator import MigrationError
 from lime_server.settings import Settings, SettingsError, load
@@ -26,12 +27,22 @@ class CommandError(Exception):
     """A command cannot do what it was asked; the message is for the person who typed it."""
 
 
+_EXPECTED = (
+    CommandError,
+    DomainError,
+    EngineError,
+    MigrationError,
+    NotATestBuildError,
+    SettingsError,
+)
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn expected failures into a sentence and exit code 1; anything else stays a traceback."""
     try:
         yield
-    except (CommandError, DomainError, EngineError, MigrationError, SettingsError) as error:
+    except _EXPECTED as error:
         for line in str(error).splitlines():
             typer.echo(f"lime-server: {line}", err=True)
         raise typer.Exit(1) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from lime_server.core.failpoints import reach
 from lime_server.infrastructure.postgres.pool import failures_as_unavailable
 
 _LOCK = 0x4C494D45_4D494752  # "LIMEMIGR": one number for this purpose in the whole database
@@ -94,6 +95,7 @@ async def migrate(database_url: str, known: Sequence[Migration] | None = None) -
             missing = _missing(known, await _applied(connection))
             for migration in missing:
                 await _apply(connection, migration)
+                await reach("migrate.between")
             return [migration.name for migration in missing]
         finally:
             await connection.close(timeout=10)
@@ -138,3 +140,4 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
             migration.name,
             migration.checksum,
         )
+        await reach("migrate.before_commit")
