@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
     group.addoption("--seconds", type=float, default=6.0, help="of faults, for each scenario")
     group.addoption("--rate", type=float, default=20.0, help="logins asked for per second")
+    group.addoption("--hits", type=int, default=3, help="how often each failpoint is hit")
     group.addoption("--seed", type=int, default=1, help="for everything that is left to chance")
     group.addoption("--report", type=Path, default=None, help="file for the rows, as JSON")
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,9 +53,9 @@ class Postgres:
         return str(self._plan.run.sockets / ".s.PGSQL.5432")
 
     @property
-    def log(self) -> Path:
-        """What it says."""
-        return self._folder.log("postgres")
+    def folder(self) -> Path:
+        """Where its data is."""
+        return self._folder.path
 
     def url(self, database: str = DATABASE) -> str:
         """The straight way to it, which no fault of the network touches."""
@@ -104,6 +103,18 @@ class Postgres:
                 await connection.close(timeout=5)
 
         return asyncio.run(once())
+
+    def schema(self, database: str) -> str:
+        """The definition of everything in a database."""
+        dumped = subprocess.run(
+            [
+                str(self.programs / "pg_dump"), "--schema-only", "--host", str(Path(self.socket).parent),
+                "--username", postgres.SUPERUSER, database,
+            ],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        # Lines that begin so hold a random word.
+        return "\n".join(line for line in dumped.stdout.splitlines() if not line.startswith("\\"))
 
     # A pair of them
 
@@ -225,11 +236,3 @@ def _folders(path: Path) -> Iterator[tuple[DataFolder, RunFolder]]:
         identity = engine_identity(folder.cluster, euid=os.geteuid())
         with run_folder(folder, identity) as run:
             yield folder, run
-
-
-def until(happened: Any, *, within: float, what: str) -> None:
-    """Ask again and again until the answer is yes; AssertionError if it is still no afterwards."""
-    end = time.monotonic() + within
-    while not happened():
-        assert time.monotonic() < end, f"{what}: still not so after {within:g} s"
-        time.sleep(0.05)

@@ -1,127 +1,75 @@
-"""The faults, one table row each."""
+"""The table: every fault that LIME is tried with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from tests.chaos.faults import (
+    absence,
+    crowds,
+    engines,
+    failpoints,
+    network,
+    processes,
+    time,
+    versions,
+)
+from tests.chaos.scenario import Scenario
+from tests.chaos.stage import Cast
 
-from tests.chaos.engines import Valkey
-from tests.chaos.stage import Cast, Stage
-from tests.chaos.workers import Program
-
-BOTH = 0.2
-"""How often a server is killed although the other one is not there."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is done while logins happen."""
-
-    name: str
-    act: Callable[[Stage], None]
-    """Does its worst until `stage.goes_on()` says no. What it leaves broken is mended afterwards."""
-    cast: Cast = field(default_factory=Cast)
-    telling: bool = False
-    """Whether the short form has it as well."""
-
-    @property
-    def about(self) -> str:
-        """One sentence."""
-        return (self.act.__doc__ or "").strip().splitlines()[0].removesuffix(".")
-
-
-def nothing(stage: Stage) -> None:
-    """No fault at all: what the others are compared with."""
-    while stage.goes_on():
-        stage.a_moment()
-
-
-def kill_servers(stage: Stage) -> None:
-    """kill -9 of one of the two servers, at random, and now and then of both."""
-    while stage.goes_on():
-        stage.a_moment()
-        _kill_a_server(stage)
-
-
-def kill_workers(stage: Stage) -> None:
-    """kill -9 of a site's worker, at random."""
-    while stage.goes_on():
-        stage.a_moment()
-        stage.random.choice(stage.workers).kill()
-        stage.note("site worker killed")
-
-
-def kill_agents(stage: Stage) -> None:
-    """kill -9 of an agent, at random."""
-    while stage.goes_on():
-        stage.a_moment()
-        stage.random.choice(stage.agents).kill()
-        stage.note("agent killed")
-
-
-def kill_redis(stage: Stage) -> None:
-    """kill -9 of Redis, at random."""
-    while stage.goes_on():
-        stage.a_moment()
-        stage.valkey.kill()
-        stage.note("Redis killed")
-        stage.a_moment(0.2, 1.0)
-        stage.valkey.start()
-
-
-def kill_postgres(stage: Stage) -> None:
-    """kill -9 of PostgreSQL, at random."""
-    while stage.goes_on():
-        stage.a_moment(2.0, 4.0)
-        _kill_postgres(stage)
-
-
-def kill_everything(stage: Stage) -> None:
-    """kill -9 of anything at all, at random."""
-
-    def one(of: Sequence[Program | Valkey]) -> None:
-        victim = stage.random.choice(of)
-        if victim.is_alive:
-            victim.kill()
-            stage.note("something killed")
-
-    ways = [
-        lambda: _kill_a_server(stage),
-        lambda: _kill_postgres(stage),
-        lambda: one(stage.workers),
-        lambda: one(stage.agents),
-        lambda: one([stage.valkey]),
-    ]
-    while stage.goes_on():
-        stage.a_moment()
-        stage.random.choice(ways)()
-        stage.valkey.start()
-
-
-def _kill_a_server(stage: Stage) -> None:
-    # Only one that was there: how fast a server starts is the machine's business, and one that is
-    # killed before it has begun shows nothing.
-    ready = [server for server in stage.servers.values() if server.is_ready]
-    if len(ready) == len(stage.servers) or (ready and stage.random.random() < BOTH):
-        stage.random.choice(ready).kill()
-        stage.note("server killed")
-
-
-def _kill_postgres(stage: Stage) -> None:
-    engine = stage.postgres[0]
-    if engine.is_ready:
-        engine.kill()
-        stage.note("PostgreSQL killed")
-        stage.a_moment(0.1, 0.5)
-        engine.start()
-
+EXPIRING = Cast(settings={"LIME_LOGIN_LIFETIME": "4", "LIME_SWEEP_INTERVAL": "0.5"}, unanswered=0.5)
+"""Half of the requests are never shown to an agent."""
 
 TABLE = (
-    Scenario("no-fault", nothing),
-    Scenario("kill-servers", kill_servers),
-    Scenario("kill-site-workers", kill_workers),
-    Scenario("kill-agents", kill_agents),
-    Scenario("kill-redis", kill_redis),
-    Scenario("kill-postgres", kill_postgres),
-    Scenario("kill-everything", kill_everything, telling=True),
+    Scenario("no-fault", processes.nothing),
+    # Processes
+    Scenario("kill-servers", processes.kill_servers),
+    Scenario("kill-site-workers", processes.kill_workers),
+    Scenario("kill-agents", processes.kill_agents),
+    Scenario("kill-redis", processes.kill_redis),
+    Scenario("kill-postgres", processes.kill_postgres),
+    Scenario("kill-everything", processes.kill_everything, telling=True),
+    Scenario("freeze-servers", processes.freeze_servers),
+    Scenario("freeze-site-workers", processes.freeze_workers),
+    Scenario("rolling-restart", processes.roll, telling=True, unnoticed=True),
+    # Engines
+    Scenario("redis-stopped", engines.without_redis, engines.NO_REDIS, telling=True),
+    Scenario("redis-flushed", engines.flush_redis, engines.COUNTING),
+    Scenario("redis-full", engines.fill_redis, engines.COUNTING),
+    Scenario("postgres-restarted", engines.restart_postgres),
+    Scenario("postgres-failover", engines.fail_over, engines.STANDBY, telling=True),
+    Scenario("postgres-out-of-connections", engines.take_all_connections),
+    Scenario("postgres-full-disk", engines.fill_disk, engines.SMALL_DISK),
+    # The network
+    *(
+        Scenario(
+            f"{pair}-{fault}",
+            network.between(pair, fault),
+            about=f"The network between {who} is broken: {fault}.",
+        )
+        for pair, who in network.PAIRS.items()
+        for fault in network.FAULTS
+    ),
+    Scenario("network-anywhere", network.anywhere, telling=True),
+    # The nastiest instants
+    *(
+        Scenario(f"failpoint-{point}", failpoints.hit(point), about=f"It ends where {what}.")
+        for point, what in failpoints.LOGIN_POINTS.items()
+    ),
+    Scenario("failpoint-expire.after_commit", failpoints.expire, EXPIRING),
+    Scenario("failpoints-everywhere", failpoints.everywhere, telling=True),
+    Scenario("failpoints-keys", failpoints.rotate_and_die),
+    Scenario("failpoints-migrations", failpoints.migrate_and_die),
+    # Time
+    Scenario("clock-of-a-server", time.step_a_server, time.OWN_CLOCKS, telling=True),
+    Scenario("clocks-of-parties", time.differ, time.OWN_CLOCKS),
+    Scenario("keys-rotated", time.rotate_keys, time.ROTATING),
+    Scenario("keys-hidden", time.hide_keys),
+    # Absence
+    Scenario("site-offline-briefly", absence.less_than_the_window, absence.SHORT_WINDOW),
+    Scenario("site-offline-too-long", absence.more_than_the_window, absence.SHORT_WINDOW),
+    # Crowds
+    Scenario("thousand-reconnect", crowds.reconnect),
+    Scenario("few-descriptors", crowds.few_descriptors),
+    Scenario("readers-that-do-not-read", crowds.stop_reading),
+    # Versions
+    Scenario("old-and-new", versions.upgrade),
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import ledger
-from tests.chaos.engines import DATABASE, Postgres, Valkey, opened_postgres, opened_valkey, until
+from tests.chaos.engines import DATABASE, Postgres, Valkey, opened_postgres, opened_valkey
 from tests.chaos.links import Link, Network, network
 from tests.chaos.workers import Program, Server, Worker
 from tests.support.clerk import Clerk, clerk
@@ -33,6 +33,9 @@ DELIVERY_WINDOW = 300.0
 """Seconds for which LIME promises to try (protocol section 10)."""
 DUEL = 5
 """Every so many logins, two agents are sent to the same request."""
+
+TEST_BUILD = Path(__file__).parents[1] / "test_build"
+"""What makes a server a test build."""
 
 SETTINGS = {
     # The rig is not a flood, though it looks like one.
@@ -62,27 +65,43 @@ class Cast:
     standby: bool = False
     """Whether there is a second PostgreSQL that follows the first."""
     redis: bool = True
-    """Whether Valkey runs at the beginning."""
+    """Whether Valkey runs at all."""
+    unanswered: float = 0.0
+    """Share of login requests that no agent hears of."""
     data: Callable[[Path], contextlib.AbstractContextManager[Path]] | None = None
     """Where PostgreSQL keeps its data, if not on the disk."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how hard."""
+
+    seconds: float
+    """Of faults."""
+    rate: float
+    """Logins asked for per second."""
+    hits: int
+    """How often a failpoint is hit."""
+    seed: int
 
 
 class Stage:
     """One run's processes and links. Its methods are called from the main thread."""
 
-    def __init__(self, folder: Path, cast: Cast, *, rate: float, seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, cast: Cast, effort: Effort) -> None:
         """Use `opened`."""
         self.folder = folder
         self.cast = cast
-        self.rate = rate
-        self.seconds = seconds
-        self.random = random.Random(seed)
+        self.effort = effort
+        self.hits = effort.hits
+        self.random = random.Random(effort.seed)
         self.faults: Counter[str] = Counter()
         """What was done to whom, for the report."""
         self.excused: set[str] = set()
         """Requests for which the documents promise nothing."""
         self.ledgers = folder / "ledgers"
         self.ledgers.mkdir()
+        self.own_ledger = ledger.Ledger(self.ledgers / "rig.jsonl")
         self.master_key = new_master_key()
         self.postgres: list[Postgres] = []
         self.servers: dict[str, Server] = {}
@@ -103,6 +122,11 @@ class Stage:
     def programs(self) -> list[Program]:
         """Every process that is started again when it is dead."""
         return [*self.servers.values(), *self.workers, *self.agents]
+
+    @property
+    def primary(self) -> Postgres:
+        """The PostgreSQL that takes writes."""
+        return self.postgres[0]
 
     def goes_on(self) -> bool:
         """Whether there is time left for more faults."""
@@ -125,6 +149,14 @@ class Stage:
             self.let_pass(LOOK)
             assert time.monotonic() < end, f"{what}: still not so after {within:g} s"
 
+    def until_ready(self, *servers: Server) -> None:
+        """Let time pass until these servers are ready."""
+        self.until(
+            lambda: all(server.is_ready for server in servers),
+            within=START_PATIENCE,
+            what=f"ready: {', '.join(server.name for server in servers)}",
+        )
+
     def note(self, fault: str) -> None:
         """Count a fault."""
         self.faults[fault] += 1
@@ -143,6 +175,7 @@ class Stage:
         """What every server is told, with the straight way to the engines."""
         return {
             **SETTINGS,
+            "PYTHONPATH": str(TEST_BUILD),
             "LIME_PUBLIC_URL": self.url or "http://127.0.0.1:1",
             "LIME_MASTER_KEY": self.master_key,
             "LIME_DATABASE_URL": self.postgres[0].url(),
@@ -173,10 +206,12 @@ class Stage:
         stack.callback(self._end_programs)
         self._start_servers()
         self._start_workers(*accounts)
-        self.load = Load(self.workers, self.agents, self.rate)
+        self.load = Load(
+            self.workers, self.agents, self.effort.rate, unanswered=self.cast.unanswered
+        )
         self.load.start()
         stack.callback(self.load.end)
-        self.ends_at = time.monotonic() + self.seconds
+        self.ends_at = time.monotonic() + self.effort.seconds
 
     def _start_engines(self, stack: contextlib.ExitStack) -> None:
         place = self.folder / "postgres-one"
@@ -262,8 +297,7 @@ class Stage:
         for name in self.cast.servers:
             self.add_server(name).start()
         self.balance(*self.cast.servers)
-        for server in self.servers.values():
-            until(lambda each=server: each.is_ready, within=START_PATIENCE, what=server.name)
+        self.until_ready(*self.servers.values())
 
     def _start_workers(self, sites: Sequence[Site], agents: Sequence[Agent]) -> None:
         self.sites = list(sites)
@@ -313,7 +347,9 @@ class Stage:
             if program.is_alive:
                 program.thaw()
             program.wanted = True
-        engines: list[Postgres | Valkey] = [*self.postgres, self.valkey]
+        engines: list[Postgres | Valkey] = [*self.postgres]
+        if self.cast.redis:
+            engines.append(self.valkey)
         for engine in engines:
             engine.start()
         for engine in engines:
@@ -343,13 +379,21 @@ class Stage:
 class Load(threading.Thread):
     """Asks for logins at a steady rate, whether or not the ones before have come to their end."""
 
-    def __init__(self, workers: Sequence[Worker], agents: Sequence[Worker], rate: float) -> None:
-        """`rate` is logins per second."""
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        agents: Sequence[Worker],
+        rate: float,
+        *,
+        unanswered: float = 0.0,
+    ) -> None:
+        """`rate` is logins per second, `unanswered` the share that no agent hears of."""
         super().__init__(daemon=True)
         self._workers = itertools.cycle(list(workers))
         self._agents = itertools.cycle(list(agents))
         self._most = max(len(workers), len(agents))
         self._pause = 1 / rate
+        self._unanswered = unanswered
         self._over = threading.Event()
         self._count = itertools.count()
         self._lock = threading.Lock()
@@ -365,6 +409,8 @@ class Load(threading.Thread):
         """Tell an agent about a login request; now and then two, who may not both win."""
         with self._lock:
             if self._over.is_set():
+                return
+            if random.random() < self._unanswered:
                 return
             for _ in range(2 if next(self._count) % DUEL == 0 else 1):
                 self._give(self._agents, request)
@@ -384,10 +430,10 @@ class Load(threading.Thread):
 
 
 @contextlib.contextmanager
-def opened(folder: Path, cast: Cast, *, rate: float, seconds: float, seed: int) -> Iterator[Stage]:
-    """A stage on which logins happen for `seconds`; nothing is left running afterwards."""
+def opened(folder: Path, cast: Cast, effort: Effort) -> Iterator[Stage]:
+    """A stage on which logins happen; nothing is left running afterwards."""
     _raise_descriptor_limit()
-    stage = Stage(folder, cast, rate=rate, seconds=seconds, seed=seed)
+    stage = Stage(folder, cast, effort)
     with contextlib.ExitStack() as stack:
         stage.raise_curtain(stack)
         yield stage

@@ -101,7 +101,7 @@ _ACTIONS = {"exit": _exit, "sleep": _sleep, "stall": _stall, "error": _error}
 
 
 def _step_clock(path: Path) -> None:
-    def now(_self: clock.SystemClock) -> datetime:
+    def now(self: clock.SystemClock) -> datetime:
         seconds = 0.0
         with suppress(FileNotFoundError, ValueError):
             seconds = float(path.read_text())
