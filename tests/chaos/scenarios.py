@@ -59,8 +59,8 @@ TABLE = (
     Scenario("failpoints-keys", failpoints.rotate_and_die),
     Scenario("failpoints-migrations", failpoints.migrate_and_die),
     # Time
-    Scenario("clock-of-a-server", time.step_a_server, time.OWN_CLOCKS, telling=True),
-    Scenario("clocks-of-parties", time.differ, time.OWN_CLOCKS),
+    Scenario("clock-of-a-server", time.step_a_server, telling=True),
+    Scenario("clocks-of-parties", time.differ),
     Scenario("keys-rotated", time.rotate_keys, time.ROTATING),
     Scenario("keys-hidden", time.hide_keys),
     # Absence

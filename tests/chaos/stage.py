@@ -10,7 +10,7 @@ import resource
 import secrets
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.chaos import ledger
 from tests.chaos.engines import DATABASE, Postgres, Valkey, opened_postgres, opened_valkey
 from tests.chaos.links import Link, Network, network
+from tests.chaos.programs.lines import ENDED
 from tests.chaos.workers import Program, Server, Worker
 from tests.support.clerk import Clerk, clerk
 from tests.support.commands import new_master_key, run_command
@@ -31,6 +32,12 @@ CALL_PATIENCE = 90.0
 """Seconds in which an agent's calls end once there are no new ones: an SDK's call takes 30 at most."""
 DELIVERY_WINDOW = 300.0
 """Seconds for which LIME promises to try (protocol section 10)."""
+CALL = 35.0
+"""Seconds after which a login that was begun has ended, whatever became of it: an SDK's call takes
+30 at most."""
+AT_ONCE = 3.0
+"""Seconds' worth of logins that are under way at once. Were there more, a machine that is busy with
+other things would be tried with overload, which is another subject."""
 DUEL = 5
 """Every so many logins, two agents are sent to the same request."""
 
@@ -316,6 +323,7 @@ class Stage:
                         "LIME_AGENT_TOKEN": agent.token,
                         "LIME_API_BASE": f"{self.agents_url}/api/v1",
                     },
+                    heard=lambda line: self.load.hear(line),
                 )
             )
         for each in (*self.workers, *self.agents):
@@ -334,7 +342,7 @@ class Stage:
                 "LIME_TEST_ISSUER": self.url,
                 "LIME_TEST_FOLDER": str(self.folder),
             },
-            heard=lambda request: self.load.hand_over(request),
+            heard=lambda line: self.load.hear(line),
         )
 
     # Ending it
@@ -393,6 +401,8 @@ class Load(threading.Thread):
         self._agents = itertools.cycle(list(agents))
         self._most = max(len(workers), len(agents))
         self._pause = 1 / rate
+        self._room = max(1, int(AT_ONCE * rate))
+        self._under_way: deque[float] = deque()
         self._unanswered = unanswered
         self._over = threading.Event()
         self._count = itertools.count()
@@ -402,8 +412,29 @@ class Load(threading.Thread):
         """Tick."""
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
-            due += self._pause
-            self._give(self._workers, "create")
+            due = max(due + self._pause, time.monotonic() - self._pause)
+            if self._has_room():
+                self._give(self._workers, "create")
+
+    def hear(self, line: str) -> None:
+        """What a site's worker or an agent says: a new request, or that something has come to its end."""
+        if line != ENDED:
+            self.hand_over(line)
+            return
+        with self._lock:
+            if self._under_way:
+                self._under_way.popleft()
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            while self._under_way and now - self._under_way[0] > CALL:
+                # Whoever it was has died.
+                self._under_way.popleft()
+            if len(self._under_way) >= self._room:
+                return False
+            self._under_way.append(now)
+            return True
 
     def hand_over(self, request: str) -> None:
         """Tell an agent about a login request; now and then two, who may not both win."""

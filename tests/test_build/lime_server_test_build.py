@@ -5,8 +5,6 @@
   `exit` ends the process as `kill -9` would, `sleep` holds this one call up for a second, `stall`
   the whole process, and `error` fails like a defect.
 * `LIME_TEST_FAILPOINT_LOG=FILE`: a line for each time that something happened.
-* `LIME_TEST_CLOCK=FILE`: the file holds the seconds by which this machine's clock is wrong. It is
-  read at every look, so that a clock can be stepped under a running server.
 * `LIME_TEST_MIGRATION=FILE`: one more migration, as a newer version would bring it. Its name,
   `9000_name.sql`, says its number.
 """
@@ -16,12 +14,9 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lime_server.core import clock
 from lime_server.infrastructure.postgres import migrator
 
 PAUSE = 1.0
@@ -44,8 +39,6 @@ class Plan:
 
 def arm(environ: Mapping[str, str], points: Mapping[str, str]) -> Callable[[str], Awaitable[None]]:
     """Obey the test variables; what is returned is called at every point with its name."""
-    if (path := environ.get("LIME_TEST_CLOCK")) is not None:
-        _step_clock(Path(path))
     if (path := environ.get("LIME_TEST_MIGRATION")) is not None:
         _add_migration(Path(path))
     plans = read_plans(environ.get("LIME_TEST_FAILPOINT", ""), points)
@@ -98,16 +91,6 @@ async def _error() -> None:
 
 
 _ACTIONS = {"exit": _exit, "sleep": _sleep, "stall": _stall, "error": _error}
-
-
-def _step_clock(path: Path) -> None:
-    def now(self: clock.SystemClock) -> datetime:
-        seconds = 0.0
-        with suppress(FileNotFoundError, ValueError):
-            seconds = float(path.read_text())
-        return datetime.now(UTC) + timedelta(seconds=seconds)
-
-    clock.SystemClock.now = now  # type: ignore[method-assign]
 
 
 def _add_migration(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lime_agents import LimeAgent, LimeError
 from tests.chaos.ledger import Ledger
-from tests.chaos.programs.lines import lines_in
+from tests.chaos.programs.lines import ENDED, lines_in
 
 
 async def main(ledger: Ledger, agent_id: str) -> None:
@@ -33,6 +33,7 @@ async def log_in(agent: LimeAgent, request_id: str, ledger: Ledger, agent_id: st
         ledger.write(what, request_id, agent=agent_id, who="login", error=said)
     else:
         ledger.write("approved", result.request_id, agent=agent_id)
+    print(ENDED, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

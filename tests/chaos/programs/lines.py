@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TextIO
 
+ENDED = "ended"
+"""What a program says when a login that it was told of has come to its end, well or badly."""
+
 
 async def lines_in(stream: TextIO) -> AsyncIterator[str]:
     """Every line of `stream`, a pipe, until its other end is closed."""

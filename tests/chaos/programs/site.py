@@ -18,7 +18,7 @@ import httpx
 from lime_sites import LimeError, LimeSite
 from tests.chaos.ledger import Ledger
 from tests.chaos.programs.clocks import Clocks
-from tests.chaos.programs.lines import lines_in
+from tests.chaos.programs.lines import ENDED, lines_in
 
 
 class Store:
@@ -56,6 +56,7 @@ class Worker:
         except LimeError as error:
             said = error.code or type(error).__name__
             self._ledger.write("failed", "", who="create", error=said)
+            print(ENDED, flush=True)  # noqa: T201
             return
         self._ledger.write("created", made.request_id, site=self._site_id)
         print(made.request_id, flush=True)  # noqa: T201

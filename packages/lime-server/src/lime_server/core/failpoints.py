@@ -13,7 +13,7 @@ from typing import Protocol, cast
 TEST_BUILD = "lime_server_test_build"
 """The module that makes a server a test build."""
 
-VARIABLES = ("LIME_TEST_FAILPOINT", "LIME_TEST_CLOCK", "LIME_TEST_MIGRATION")
+VARIABLES = ("LIME_TEST_FAILPOINT", "LIME_TEST_MIGRATION")
 """What a test build obeys, and any other refuses to start with."""
 
 POINTS: Mapping[str, str] = {
