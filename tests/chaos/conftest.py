@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.report import Row, as_table
+from tests.chaos.stage import Effort
+from tests.chaos.theatre import Theatre
 
 _ROWS: pytest.StashKey[list[Row]] = pytest.StashKey()
 
@@ -33,6 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def rows(request: pytest.FixtureRequest) -> list[Row]:
     """Where a test puts what it measured."""
     return request.config.stash[_ROWS]
+
+
+@pytest.fixture(scope="session")
+def theatre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Theatre]:
+    """Where scenarios take place."""
+    option = request.config.getoption
+    effort = Effort(option("--seconds"), option("--rate"), option("--hits"), option("--seed"))
+    made = Theatre(tmp_path_factory.mktemp("chaos"), effort)
+    yield made
+    made.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

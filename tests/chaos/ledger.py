@@ -34,11 +34,35 @@ class Ledger:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 
-def lines_of(folder: Path) -> Iterator[Line]:
-    """Every line of every file in `folder`, with the file's name as `by`."""
-    for path in sorted(folder.glob("*.jsonl")):
-        for text in path.read_text().splitlines():
-            yield {**json.loads(text), "by": path.stem}
+class Reader:
+    """Reads the ledgers of one folder while others write them, each line once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read yet."""
+        self._folder = folder
+        self._offsets: Counter[Path] = Counter()
+        self._lines: list[Line] = []
+        self._earlier: set[str] = set()
+
+    def lines(self) -> list[Line]:
+        """Every line since the last `begin`, with the file's name as `by`.
+
+        Those about requests of an earlier run are left out.
+        """
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._offsets[path])
+                # The last one may be half written.
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._offsets[path] += len(whole + newline)
+            read = ({**json.loads(text), "by": path.stem} for text in whole.splitlines())
+            self._lines += (line for line in read if line["request"] not in self._earlier)
+        return self._lines
+
+    def begin(self) -> None:
+        """Forget what was read: a new run begins, in which no request of the last one counts."""
+        self._earlier |= {line["request"] for line in self.lines()} - {""}
+        self._lines = []
 
 
 @dataclass

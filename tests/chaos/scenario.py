@@ -23,7 +23,14 @@ class Scenario:
     """Whether the short form has it as well."""
     unnoticed: bool = False
     """Whether no call of an SDK may fail."""
+    alone: bool = False
+    """Whether it needs servers of its own, because it leaves them changed."""
     about: str = ""
+
+    @property
+    def shares(self) -> bool:
+        """Whether it can go on where another scenario has ended."""
+        return not self.alone and self.cast == Cast()
 
     @property
     def says(self) -> str:

@@ -59,17 +59,17 @@ TABLE = (
     Scenario("failpoints-keys", failpoints.rotate_and_die),
     Scenario("failpoints-migrations", failpoints.migrate_and_die),
     # Time
-    Scenario("clock-of-a-server", time.step_a_server, telling=True),
-    Scenario("clocks-of-parties", time.differ),
+    Scenario("clock-of-a-server", time.step_a_server, telling=True, alone=True),
+    Scenario("clocks-of-parties", time.differ, alone=True),
     Scenario("keys-rotated", time.rotate_keys, time.ROTATING),
-    Scenario("keys-hidden", time.hide_keys),
+    Scenario("keys-hidden", time.hide_keys, alone=True),
     # Absence
     Scenario("site-offline-briefly", absence.less_than_the_window, absence.SHORT_WINDOW),
     Scenario("site-offline-too-long", absence.more_than_the_window, absence.SHORT_WINDOW),
     # Crowds
     Scenario("thousand-reconnect", crowds.reconnect),
-    Scenario("few-descriptors", crowds.few_descriptors),
-    Scenario("readers-that-do-not-read", crowds.stop_reading),
+    Scenario("few-descriptors", crowds.few_descriptors, alone=True),
+    Scenario("readers-that-do-not-read", crowds.stop_reading, alone=True),
     # Versions
-    Scenario("old-and-new", versions.upgrade),
+    Scenario("old-and-new", versions.upgrade, alone=True),
 )

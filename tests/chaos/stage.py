@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.chaos import ledger
 from tests.chaos.engines import DATABASE, Postgres, Valkey, opened_postgres, opened_valkey
 from tests.chaos.links import Link, Network, network
-from tests.chaos.programs.lines import ENDED
+from tests.chaos.programs.lines import BARRIER, ENDED
 from tests.chaos.workers import Program, Server, Worker
 from tests.support.clerk import Clerk, clerk
 from tests.support.commands import new_master_key, run_command
@@ -109,6 +109,7 @@ class Stage:
         self.ledgers = folder / "ledgers"
         self.ledgers.mkdir()
         self.own_ledger = ledger.Ledger(self.ledgers / "rig.jsonl")
+        self._reader = ledger.Reader(self.ledgers)
         self.master_key = new_master_key()
         self.postgres: list[Postgres] = []
         self.servers: dict[str, Server] = {}
@@ -119,6 +120,7 @@ class Stage:
         self.valkey: Valkey
         self.network: Network
         self.load: Load
+        self._barriers = itertools.count()
         self.url = ""
         self.agents_url = ""
         self.ends_at = 0.0
@@ -190,8 +192,8 @@ class Stage:
         }
 
     def lines(self) -> list[ledger.Line]:
-        """Everything that was written down so far."""
-        return list(ledger.lines_of(self.ledgers))
+        """Everything that was written down in this run so far."""
+        return self._reader.lines()
 
     def with_clerk(self, work: Callable[[Clerk], object]) -> None:
         """Let `work`, a coroutine function, make accounts."""
@@ -213,11 +215,17 @@ class Stage:
         stack.callback(self._end_programs)
         self._start_servers()
         self._start_workers(*accounts)
+        stack.callback(lambda: self.load.end())
+
+    def begin(self) -> None:
+        """Begin a run: logins, and the time for faults."""
+        self.faults.clear()
+        self.excused.clear()
+        self._reader.begin()
         self.load = Load(
             self.workers, self.agents, self.effort.rate, unanswered=self.cast.unanswered
         )
         self.load.start()
-        stack.callback(self.load.end)
         self.ends_at = time.monotonic() + self.effort.seconds
 
     def _start_engines(self, stack: contextlib.ExitStack) -> None:
@@ -366,16 +374,34 @@ class Stage:
     def settle(self) -> None:
         """End the logins, and wait until everything that was promised has happened, or cannot any more."""
         self.load.end()
-        for agent in self.agents:
-            agent.finish()
         self.until(
-            lambda: not any(agent.is_alive for agent in self.agents),
+            lambda: all(agent.is_alive for agent in self.agents),
             within=CALL_PATIENCE,
-            what="the agents' calls ended",
+            what="the agents are there",
+        )
+        barrier = f"{BARRIER} {next(self._barriers)}"
+        for agent in self.agents:
+            assert agent.say(barrier)
+        self.until(
+            lambda: self._are_idle(barrier), within=CALL_PATIENCE, what="the agents' calls ended"
         )
         end = time.monotonic() + DELIVERY_WINDOW
         while time.monotonic() < end and set(ledger.missing(self.lines())) - self.excused:
             self.let_pass(0.5)
+
+    def _are_idle(self, barrier: str) -> bool:
+        """Whether the agents have taken all their orders, and every call has ended or died."""
+        lives = {agent.life for agent in self.agents}
+        past: set[str] = set()
+        under_way: Counter[str] = Counter()
+        for line in self.lines():
+            if line["what"] == "asking":
+                under_way[line["by"]] += 1
+            elif line["what"] in {"approved", "beaten", "failed"}:
+                under_way[line["by"]] -= 1
+            elif line["what"] == barrier:
+                past.add(line["by"])
+        return lives <= past and not any(under_way[life] for life in lives)
 
     def _end_programs(self) -> None:
         for program in self.programs:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.ledger import Ledger, Line, judge, lines_of
+from tests.chaos.ledger import Ledger, Line, Reader, judge
 
 AGENT, OTHER, SITE = "agent-a", "agent-b", "site-a"
 
@@ -85,7 +85,7 @@ def test_what_the_documents_excuse_is_not_lost():
 def test_a_line_is_in_the_file_as_soon_as_it_was_written(tmp_path: Path):
     ledger = Ledger(tmp_path / "agent-0001.jsonl")
     ledger.write("asking", "r", agent=AGENT)
-    (found,) = lines_of(tmp_path)
+    (found,) = Reader(tmp_path).lines()
     assert (found["what"], found["request"], found["by"]) == ("asking", "r", "agent-0001")
 
 
@@ -93,3 +93,21 @@ def test_two_lives_never_share_a_ledger(tmp_path: Path):
     Ledger(tmp_path / "agent-0001.jsonl")
     with pytest.raises(FileExistsError):
         Ledger(tmp_path / "agent-0001.jsonl")
+
+
+def test_half_a_line_is_left_for_the_next_look(tmp_path: Path):
+    path, reader = tmp_path / "agent-0001.jsonl", Reader(tmp_path)
+    path.write_text('{"what": "asking", "request": "a"}\n{"what": "ask')
+    assert [line["request"] for line in reader.lines()] == ["a"]
+    with path.open("a") as file:
+        file.write('ing", "request": "b"}\n')
+    assert [line["request"] for line in reader.lines()] == ["a", "b"]
+
+
+def test_a_new_run_hears_nothing_more_of_the_last_one(tmp_path: Path):
+    ledger, reader = Ledger(tmp_path / "agent-0001.jsonl"), Reader(tmp_path)
+    ledger.write("asking", "old")
+    reader.begin()
+    ledger.write("approved", "old")
+    ledger.write("asking", "new")
+    assert [line["request"] for line in reader.lines()] == ["new"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from _pytest.mark import ParameterSet
 
@@ -11,7 +9,7 @@ from tests.chaos.ledger import judge
 from tests.chaos.report import Row
 from tests.chaos.scenario import Scenario
 from tests.chaos.scenarios import TABLE
-from tests.chaos.stage import Effort, opened
+from tests.chaos.theatre import Theatre
 
 
 def as_case(scenario: Scenario) -> ParameterSet:
@@ -19,15 +17,18 @@ def as_case(scenario: Scenario) -> ParameterSet:
     return pytest.param(scenario, id=scenario.name, marks=marks)
 
 
+# Those that can share their servers, one after the other.
+IN_ORDER = sorted(TABLE, key=lambda scenario: not scenario.shares)
+
+
 # However loaded the machine is: every wait in it has an end of its own.
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scenario", [as_case(scenario) for scenario in TABLE])
+@pytest.mark.parametrize("scenario", [as_case(scenario) for scenario in IN_ORDER])
 def test_every_approval_that_was_answered_is_handled_once(
-    scenario: Scenario, tmp_path: Path, request: pytest.FixtureRequest, rows: list[Row]
+    scenario: Scenario, theatre: Theatre, rows: list[Row]
 ) -> None:
-    option = request.config.getoption
-    effort = Effort(option("--seconds"), option("--rate"), option("--hits"), option("--seed"))
-    with opened(tmp_path, scenario.cast, effort) as stage:
+    with theatre.stage_for(scenario) as stage:
+        stage.begin()
         scenario.act(stage)
         stage.heal()
         stage.settle()

@@ -187,6 +187,11 @@ class Worker(Program):
         self._ledgers = ledgers
         self._heard = heard
 
+    @property
+    def life(self) -> str:
+        """The name of its present life, and of that one's ledger."""
+        return f"{self.name}-{self.lives:04}"
+
     def say(self, line: str) -> bool:
         """Give it an order; False if nobody was there to take it."""
         process = self._process
@@ -200,7 +205,7 @@ class Worker(Program):
         return True
 
     def _command(self) -> Sequence[str]:
-        ledger = self._ledgers / f"{self.name}-{self.lives:04}.jsonl"
+        ledger = self._ledgers / f"{self.life}.jsonl"
         return [sys.executable, str(PROGRAMS / self._program), str(ledger), *self._arguments]
 
     def _born(self) -> None:
@@ -215,12 +220,6 @@ class Worker(Program):
             for line in process.stdout:
                 if self._heard is not None:
                     self._heard(line.decode().strip())
-
-    def finish(self) -> None:
-        """Close its input, which ends it once its calls have ended."""
-        self.wanted = False
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
 
 
 def _dies_with_us() -> list[str]:

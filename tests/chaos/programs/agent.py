@@ -11,14 +11,17 @@ from pathlib import Path
 
 from lime_agents import LimeAgent, LimeError
 from tests.chaos.ledger import Ledger
-from tests.chaos.programs.lines import ENDED, lines_in
+from tests.chaos.programs.lines import BARRIER, ENDED, lines_in
 
 
 async def main(ledger: Ledger, agent_id: str) -> None:
     """Log in, many times at once, until there is no more input."""
     async with LimeAgent() as agent, asyncio.TaskGroup() as calls:
         async for request_id in lines_in(sys.stdin):
-            calls.create_task(log_in(agent, request_id, ledger, agent_id))
+            if request_id.startswith(BARRIER):
+                ledger.write(request_id, "")
+            else:
+                calls.create_task(log_in(agent, request_id, ledger, agent_id))
 
 
 async def log_in(agent: LimeAgent, request_id: str, ledger: Ledger, agent_id: str) -> None:

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TextIO
 
+BARRIER = "barrier"
+"""Begins an order that is only written down: whoever reads it knows that all before it were taken."""
+
 ENDED = "ended"
 """What a program says when a login that it was told of has come to its end, well or badly."""
 
