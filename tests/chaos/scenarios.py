@@ -56,7 +56,7 @@ TABLE = (
     ),
     Scenario("failpoint-expire.after_commit", failpoints.expire, EXPIRING),
     Scenario("failpoints-everywhere", failpoints.everywhere, telling=True),
-    Scenario("failpoints-keys", failpoints.rotate_and_die),
+    Scenario("failpoints-keys", failpoints.rotate_and_die, failpoints.HASTY),
     Scenario("failpoints-migrations", failpoints.migrate_and_die),
     # Time
     Scenario("clock-of-a-server", time.step_a_server, telling=True, alone=True),
@@ -64,7 +64,7 @@ TABLE = (
     Scenario("keys-rotated", time.rotate_keys, time.ROTATING),
     Scenario("keys-hidden", time.hide_keys, alone=True),
     # Absence
-    Scenario("site-offline-briefly", absence.less_than_the_window, absence.SHORT_WINDOW),
+    Scenario("site-offline-briefly", absence.less_than_the_window),
     Scenario("site-offline-too-long", absence.more_than_the_window, absence.SHORT_WINDOW),
     # Crowds
     Scenario("thousand-reconnect", crowds.reconnect),

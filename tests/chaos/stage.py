@@ -30,6 +30,8 @@ START_PATIENCE = 120.0
 """Seconds in which everything must run for the first time."""
 CALL_PATIENCE = 90.0
 """Seconds in which an agent's calls end once there are no new ones: an SDK's call takes 30 at most."""
+RECOVERY = 180.0
+"""Seconds in which somebody new is let in, once nothing is broken any more."""
 DELIVERY_WINDOW = 300.0
 """Seconds for which LIME promises to try (protocol section 10)."""
 CALL = 35.0
@@ -373,6 +375,7 @@ class Stage:
 
     def settle(self) -> None:
         """End the logins, and wait until everything that was promised has happened, or cannot any more."""
+        self.until(self._works_again(), within=RECOVERY, what="logins work again")
         self.load.end()
         self.until(
             lambda: all(agent.is_alive for agent in self.agents),
@@ -388,6 +391,19 @@ class Stage:
         end = time.monotonic() + DELIVERY_WINDOW
         while time.monotonic() < end and set(ledger.missing(self.lines())) - self.excused:
             self.let_pass(0.5)
+
+    def _works_again(self) -> Callable[[], bool]:
+        """Says whether somebody was let in whose login began after now."""
+        now = time.monotonic()
+
+        def works() -> bool:
+            seen = {what: set[str]() for what in ("created", "opened")}
+            for line in self.lines():
+                if line["at"] > now and line["what"] in seen:
+                    seen[line["what"]].add(line["request"])
+            return not seen["created"].isdisjoint(seen["opened"])
+
+        return works
 
     def _are_idle(self, barrier: str) -> bool:
         """Whether the agents have taken all their orders, and every call has ended or died."""

