@@ -67,6 +67,7 @@ nox.options.sessions = [
     "interop-fastmcp",
     "interop-typescript",
     "debian-engines",
+    "chaos-smoke",
     "examples",
     "bench-smoke",
     "demo",
@@ -88,7 +89,16 @@ def types(session: nox.Session) -> None:
     # As `benchmarks.jwt` and `benchmarks.mcp`, which are not the libraries of those names.
     session.run("mypy", "--explicit-package-bases", "benchmarks")
     session.run("mypy", "vectors")
-    session.run("mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py")
+    session.run(
+        "mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py",
+        "tests/test_build", *map(str, chaos_sources()),
+    )  # fmt: skip
+
+
+def chaos_sources() -> list[Path]:
+    """The rig of `tests/chaos`, without its tests."""
+    found = (ROOT / "tests" / "chaos").rglob("*.py")
+    return sorted(path for path in found if not path.name.startswith("test_"))
 
 
 @nox.session
@@ -348,6 +358,22 @@ def debian_engines(session: nox.Session) -> None:
     session.run(
         "python", "tools/debian_engines.py", "pytest", "packages/lime-server", "tests/contract"
     )
+
+
+@nox.session(name="chaos-smoke")
+def chaos_smoke(session: nox.Session) -> None:
+    """Kill, cut and fill things while logins happen, for a few seconds each: nothing is lost."""
+    session.run("pytest", "tests/chaos", "-m", "telling or not chaos", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Every fault for a minute each. `nox -s chaos -- -k kill --seconds 300 --rate 40` is longer,
+    and `docs/reliability.md` has the rest."""
+    session.run(
+        "pytest", "tests/chaos", "--seconds", "60", "--report", "build/chaos/report.json",
+        *session.posargs,
+    )  # fmt: skip
 
 
 @nox.session

@@ -8,12 +8,15 @@ with when they run. The modules that they do so for are `office`, `residents`, `
 `welcome`.
 """
 
+import os
 from typing import Annotated
 
 import typer
 
 from lime_server import __version__
 from lime_server.cli import audit, backup, check, create, dev, doctor, keys, migrate, serve
+from lime_server.cli.speech import plain_errors
+from lime_server.core import failpoints
 
 __all__ = ["app"]
 
@@ -35,11 +38,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - it has done its work before
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """The LIME passport office: lets AI agents log in to sites."""
+    with plain_errors():
+        failpoints.arm(os.environ)
 
 
 for command in (

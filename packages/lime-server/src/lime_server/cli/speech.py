@@ -43,6 +43,7 @@ def plain_errors(status: int = 1) -> Iterator[None]:
 
 def _expected() -> tuple[type[Exception], ...]:
     from lime_server.core.errors import DomainError
+    from lime_server.core.failpoints import NotATestBuildError
     from lime_server.infrastructure.backup.errors import BackupError
     from lime_server.infrastructure.embedded import EngineError
     from lime_server.infrastructure.postgres.migrator import MigrationError

@@ -14,7 +14,7 @@ from lime_server.composition.oauth_clients import open_documents
 from lime_server.composition.registry import RegistryParts, open_registry
 from lime_server.composition.trust import trust_parts
 from lime_server.core.agents import Agents
-from lime_server.core.clock import Clock, SystemClock
+from lime_server.core.clock import Clock
 from lime_server.core.keyring import KeyRing, Keys
 from lime_server.core.keys import Rules as KeyRules
 from lime_server.core.ports import (
@@ -39,6 +39,7 @@ from lime_server.infrastructure.memory.client_documents import MemoryDocuments
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.answers import PostgresAnswers
 from lime_server.infrastructure.postgres.binding import PostgresBindings
+from lime_server.infrastructure.postgres.clock import DatabaseClock
 from lime_server.infrastructure.postgres.events import PostgresEvents
 from lime_server.infrastructure.postgres.identities import (
     PostgresOwners,
@@ -111,7 +112,6 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
     absent.
     """
     async with AsyncExitStack() as stack:
-        clock = SystemClock()
         secrets = Secrets.derived_from(master_key(settings))
         database = await stack.enter_async_context(
             open_database(
@@ -122,6 +122,8 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
         )
         async with database.acquire() as connection:
             await require_current(connection)
+        clock = DatabaseClock(database)
+        await clock.look()
         messaging = await stack.enter_async_context(_messaging(settings))
         key_rules = KeyRules(
             publish_before=timedelta(seconds=settings.key_publish_before),
@@ -193,7 +195,7 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             counter=messaging.counter,
             vital={"postgres": database},
             helpful=messaging.probes,
-            background=messaging.background,
+            background=(clock.run, *messaging.background),
         )
 
 

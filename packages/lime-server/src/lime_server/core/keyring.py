@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Conflict, NotFound, Unavailable
+from lime_server.core.failpoints import reach
 from lime_server.core.keys import (
     Key,
     KeyMaker,
@@ -69,9 +70,11 @@ class Keys:
         async with self._store.exclusive() as keys:
             for key in due(await keys.all(), self._clock.now(), self._rules):
                 await keys.put(key)
+                await reach("keys.between_rotation")
             # The very first key signs at once: there is no verifier that knows an older one. The
             # same goes for a server that lost its active key to a withdrawal.
             await self._ensure_active(keys)
+        await reach("keys.after_commit")
         await self._bell.ring(TOPIC, "")
 
     async def rotate(self) -> Rotation:
@@ -82,6 +85,7 @@ class Keys:
             changes = due(await keys.all(), now, self._rules)
             for key in changes:
                 await keys.put(key)
+                await reach("keys.between_rotation")
             await self._ensure_active(keys)
             promoted = any(key.state is KeyState.ACTIVE for key in changes)
             # 2. Unless that was the rotation, or one is under way, publish a new key.
@@ -91,6 +95,7 @@ class Keys:
                 standby = await self._maker.make(now)
                 await keys.put(standby)
             active = await self._ensure_active(keys)
+        await reach("keys.after_commit")
         # 3. Only now tell the others: they will read what was committed.
         await self._bell.ring(TOPIC, "")
         return Rotation(
@@ -130,6 +135,7 @@ class Keys:
                 changed = key.withdrawn(now)
             await keys.put(changed)
             await self._ensure_active(keys)
+        await reach("keys.after_commit")
         await self._bell.ring(TOPIC, "")
         return changed
 
@@ -147,6 +153,7 @@ class Keys:
         # Written in this order: the store holds at most one active key at any moment.
         retired = active.retired(now)
         await keys.put(retired)
+        await reach("keys.between_rotation")
         await keys.put(standby.activated(now))
         return retired
 

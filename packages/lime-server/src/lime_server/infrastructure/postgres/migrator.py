@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from lime_server.core.failpoints import reach
 from lime_server.infrastructure.postgres.pool import failures_as_unavailable
 
 _LOCK = 0x4C494D45_4D494752  # "LIMEMIGR": one number for this purpose in the whole database
@@ -104,6 +105,7 @@ async def bring_to(connection: Any, known: Sequence[Migration]) -> list[str]:
     missing = _missing(known, await _applied(connection))
     for migration in missing:
         await _apply(connection, migration)
+        await reach("migrate.between")
     return [migration.name for migration in missing]
 
 
@@ -156,3 +158,4 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
             migration.name,
             migration.checksum,
         )
+        await reach("migrate.before_commit")

@@ -14,6 +14,7 @@ from logging import getLogger
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import RateLimited, Unavailable
+from lime_server.core.failpoints import reach
 from lime_server.core.ids import parse_id
 from lime_server.core.ports import Wakeup
 from lime_server.foundation.streams import LiveStream
@@ -168,7 +169,9 @@ class Delivery:
         ids = [event_id for text in unverified_ids if (event_id := parse_id(text))]
         if ids:
             now = self._clock.now()
+            await reach("ack.before_commit")
             self._tally.login("delivered", await self._events.acknowledge(site_id, ids, now))
+            await reach("ack.after_commit")
 
     # What the site's owner sees and may do
 
@@ -313,6 +316,8 @@ class Delivery:
             until=now + self._timing.lease,
             limit=BATCH,
         )
+        if leased:
+            await reach("events.after_lease")
         count = Counter(due.event.site_id for due in leased)
         for due in leased:
             if due.may_be_sent(now):

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from lime_server.core.agents import Agent
 from lime_server.core.clock import Clock
 from lime_server.core.errors import InvalidInput, MissingPowNonce, SiteLoginRequestNotFound
+from lime_server.core.failpoints import reach
 from lime_server.core.ids import new_id, parse_id
 from lime_server.core.ports import PowCheck, Wakeup
 from lime_server.core.urls import unambiguous
@@ -69,6 +70,7 @@ class SiteLogin:
             expires_at=now + self._rules.lifetime,
         )
         await self._logins.add(login)
+        await reach("create.after_commit")
         self._tally.login("created")
         return login
 
@@ -171,13 +173,16 @@ class SiteLogin:
         # Mostly the site has a stream here. Then the event is written as that stream's, and goes
         # there without being read again: it is as fresh as `agent` and the site are.
         with self._watch.place(new.site_id) as place:
+            await reach("approve.before_commit")
             if not await self._logins.decide(known.login, new, event, place.lease):
                 return False
+            await reach("approve.after_commit")
             place.give(
                 DueEvent(event, agent, known.site.suspended, acknowledged=False, read_at=now)
             )
         # Only now wake whoever waits: they will read what was just written.
         await self._bell.ring(TOPIC, f"{new.site_id}/{new.request_id}")
+        await reach("approve.after_wakeup")
         return True
 
     async def _decided_before(self, agent: Agent, unverified_id: str, wanted: State) -> Login:

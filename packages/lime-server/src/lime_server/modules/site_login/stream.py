@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from logging import getLogger
 
 from lime_server.core.errors import SiteSuspended, SiteTokenInvalid, Unavailable
+from lime_server.core.failpoints import reach
 from lime_server.modules.site_login import wire
 from lime_server.modules.site_login.delivery import Delivery
 from lime_server.modules.site_login.model import DueEvent, EventKind
@@ -82,7 +83,9 @@ class EventStream:
             elif self._seat.queue:
                 due = self._seat.queue.popleft()
                 if (frame := await self._frame(due)) is not None:
+                    await reach("events.before_write")
                     yield frame
+                    await reach("events.after_write")
                     self._note_sent(due)
             else:
                 await self._seat.wait(min(beat, settled, end) - now)

@@ -9,6 +9,7 @@ from logging import getLogger
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
+from lime_server.core.failpoints import reach
 from lime_server.core.ports import Wakeup
 from lime_server.modules.site_login.ports import TOPIC, LoginStore, Tally
 
@@ -82,6 +83,8 @@ class Sweep:
             now, deliver_until=now + self._rules.delivery_window, limit=BATCH
         )
         self._tally.login("expired", len(events))
+        if events:
+            await reach("expire.after_commit")
         for event in events:
             await self._bell.ring(TOPIC, f"{event.site_id}/{event.request_id}")
         return len(events)

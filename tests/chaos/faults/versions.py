@@ -1,0 +1,50 @@
+"""An old and a new version on one database, before, during and after its migration."""
+
+from __future__ import annotations
+
+from tests.chaos.stage import Stage
+from tests.support.commands import ServerFailedError
+
+MIGRATION = """
+-- What a next version might bring. A migration only adds.
+ALTER TABLE modules.site_login_requests ADD COLUMN chaos_note text;
+ALTER TABLE modules.site_login_events ADD COLUMN chaos_count integer NOT NULL DEFAULT 0;
+CREATE INDEX chaos_index ON modules.site_login_events (chaos_count);
+CREATE TABLE modules.chaos (id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
+"""
+RUNS = 3
+"""Migrations that die before they are committed, first."""
+
+
+def upgrade(stage: Stage) -> None:
+    """The database is migrated under two old servers, which one after the other become new ones."""
+    path = stage.folder / "9000_chaos.sql"
+    path.write_text(MIGRATION)
+    new = {"LIME_TEST_MIGRATION": str(path)}
+    stage.a_moment()
+    for _ in range(RUNS):
+        # It holds its locks, and dies with them.
+        try:
+            stage.command("migrate", **new, LIME_TEST_FAILPOINT="migrate.before_commit:exit")
+        except ServerFailedError:
+            stage.note("migration killed")
+    # It holds its locks for a second, while everybody waits for these tables.
+    applied = stage.command("migrate", **new, LIME_TEST_FAILPOINT="migrate.before_commit:sleep")
+    assert "applied 9000_chaos" in applied
+    stage.note("migrated")
+    while stage.goes_on():
+        stage.a_moment()
+        for name, server in stage.servers.items():
+            # The old version runs on; it would not start on this database any more.
+            if "LIME_TEST_MIGRATION" not in server.environment:
+                server.environment |= new
+                stage.balance(*(other for other in stage.servers if other != name))
+                server.stop()
+                stage.note("server upgraded")
+                stage.until_ready(server)
+                stage.balance(*stage.servers)
+                break
+    for server in stage.servers.values():
+        if "LIME_TEST_MIGRATION" not in server.environment:
+            server.environment |= new
+            server.stop()
