@@ -50,8 +50,14 @@ def _expected() -> tuple[type[Exception], ...]:
     from lime_server.settings import SettingsError
 
     return (
-        BackupError, CommandError, DomainError, EngineError, MigrationError, SettingsError,
-    )  # fmt: skip
+        BackupError,
+        CommandError,
+        DomainError,
+        EngineError,
+        MigrationError,
+        NotATestBuildError,
+        SettingsError,
+    )
 
 
 def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
