@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def rows(request: pytest.FixtureRequest) -> list[Row]:
-    """Where a test puts what it measured."""
-    return request.config.stash[_ROWS]
+def rows(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """Where a test puts what it measured; the report is written after each."""
+    found = request.config.stash[_ROWS]
+    yield found
+    if path := request.config.getoption("--report"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([asdict(row) for row in found], indent=1) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +57,7 @@ def theatre(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the table."""
-    config = terminalreporter.config
-    if rows := config.stash[_ROWS]:
+    if rows := terminalreporter.config.stash[_ROWS]:
         terminalreporter.section("what was promised, and what happened")
         for line in as_table(rows):
             terminalreporter.write_line(line)
-        if path := config.getoption("--report"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")

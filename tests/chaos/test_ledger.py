@@ -1,10 +1,12 @@
 """The comparison at the end of a run finds what it is there to find: each promise is broken here once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.ledger import Ledger, Line, Reader, judge
+from tests.chaos.report import Row, as_table
 
 AGENT, OTHER, SITE = "agent-a", "agent-b", "site-a"
 
@@ -111,3 +113,11 @@ def test_a_new_run_hears_nothing_more_of_the_last_one(tmp_path: Path):
     ledger.write("approved", "old")
     ledger.write("asking", "new")
     assert [line["request"] for line in reader.lines()] == ["new"]
+
+
+def test_reports_are_added_up_and_keep_the_worst_times():
+    row = Row.of("kill", 2, judge(GOOD))
+    both = row + replace(row, p99=3.0, lost=1)
+    assert (both.scenario, both.runs, both.faults, both.approved) == ("kill", 2, 4, 2)
+    assert (both.p50, both.p99, both.lost) == (0.5, 3.0, 1)
+    assert list(as_table([row, row]))[-1].startswith("| **all** | 4 | 2 | 2 | 0 | 0 | 0 |")

@@ -33,6 +33,6 @@ def test_every_approval_that_was_answered_is_handled_once(
         stage.heal()
         stage.settle()
         verdict = judge(stage.lines(), excused=stage.excused)
-        rows.append(Row(scenario.name, stage.faults.total(), verdict))
+        rows.append(Row.of(scenario.name, stage.faults.total(), verdict))
         assert verdict.broken == {}
         assert not scenario.unnoticed or verdict.failures == {}
