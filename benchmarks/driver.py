@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,10 @@ import httpx
 
 import lime_jwt
 import lime_pow
+from lime_server.core.ids import new_id
+from lime_server.core.tokens import Token, TokenKind
+from lime_server.infrastructure.crypto import Secrets
+from lime_server.infrastructure.master_key import from_file
 from tests.support.server import DevServer
 
 LOGINS = "/modules/agent-login/requests"
@@ -111,7 +116,8 @@ class Lane(asyncio.Protocol):
             frames.put_nowait(block)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let nobody wait for what will not come."""
+        """Let nobody wait for what will not come, and the next call connect anew."""
+        self._transport = None
         if self._frames is not None:
             self._frames.put_nowait(b"")
         if self._answer is not None and not self._answer.done():
@@ -341,13 +347,47 @@ def plain_database(server: DevServer) -> str:
     return other_database(str(server.ready["database_url"]), _PLAIN)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of one process so far; 0 where there is no /proc, or no such process."""
+async def settled(database: str, key_file: Path) -> dict[str, str]:
+    """An owner, an agent and a site in an empty database; their ids and tokens."""
+    hasher = Secrets.derived_from(from_file(key_file)).tokens
+    now = datetime.now(UTC)
+    owner, agent, site = (new_id(now) for _ in range(3))
+    agent_token, site_token = Token.new(TokenKind.AGENT).text, Token.new(TokenKind.SITE).text
+    connection = await asyncpg.connect(database)
+    try:
+        for statement, *arguments in (
+            ("foundation.owners (owner_id, email, created_at)", owner, "a@lime.localhost", now),
+            ("core.agents (agent_id, owner_id, display_name, created_at)", agent, owner, "A", now),
+            ("core.agent_tokens (agent_id, token_hash, created_at)",
+             agent, hasher.hash(agent_token), now),
+            ("foundation.sites (site_id, owner_id, display_name, created_at)",
+             site, owner, "S", now),
+            ("foundation.site_tokens (site_id, token_hash, created_at)",
+             site, hasher.hash(site_token), now),
+        ):  # fmt: skip
+            values = ", ".join(f"${number + 1}" for number in range(len(arguments)))
+            await connection.execute(f"INSERT INTO {statement} VALUES ({values})", *arguments)
+    finally:
+        await connection.close()
+    return {
+        "agent_id": agent,
+        "agent_token": agent_token,
+        "site_id": site,
+        "site_token": site_token,
+    }
+
+
+def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """Processor time of one process so far; 0 where there is no /proc, or no such process.
+
+    `with_ended` adds that of the processes that it started and that are no more.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = fields[11:15] if with_ended else fields[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> Iterator[int]:
@@ -360,4 +400,4 @@ def children(pid: int) -> Iterator[int]:
 
 def engines_cpu(server: DevServer) -> float:
     """Processor time of everything that a development server runs."""
-    return sum(cpu_seconds(pid) for pid in children(server.ready["pid"]))
+    return sum(cpu_seconds(pid, with_ended=True) for pid in children(server.ready["pid"]))

@@ -355,6 +355,7 @@ def main() -> None:
             http="httptools",
             log_level="warning",
             access_log=False,
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
         # Whoever connects from here on is accepted once the application has started.
