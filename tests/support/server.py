@@ -203,10 +203,11 @@ class DevServer(LimeServer):
     ) -> None:
         self.ready: dict[str, Any] = {}
         self.ready_file = folder / f"{name}.ready.json"
+        self.data = folder / name
         arguments = [
             "dev",
             "--data",
-            str(folder / name),
+            str(self.data),
             "--host",
             host,
             "--port",
@@ -243,6 +244,7 @@ class ServeServer(LimeServer):
         settings: Mapping[str, str],
         public_url: str | None = None,
         port: PortReservation | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._port = port or PortReservation()
         base = f"http://127.0.0.1:{self._port.port}"
@@ -252,7 +254,7 @@ class ServeServer(LimeServer):
             "LIME_PORT": str(self._port.port),
             **settings,
         }
-        super().__init__(name, ["serve"], folder=folder, environment=environment)
+        super().__init__(name, ["serve", *arguments], folder=folder, environment=environment)
         self.api_base = f"{base}/api/v1"
 
     def __exit__(
