@@ -202,7 +202,7 @@ async def test_parents_come_before_children(migrated_postgres_url):
     for parent, child in (
         ("foundation.owners", "core.agents"),
         ("core.agents", "core.agent_tokens"),
-        ("modules.site_login_requests", "modules.site_login_events"),
+        ("foundation.sites", "foundation.site_tokens"),
     ):
         assert names.index(parent) < names.index(child)
 

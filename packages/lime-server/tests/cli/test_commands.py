@@ -301,7 +301,7 @@ def test_check_looks_at_the_real_thing(lime_server_command):
 def test_serve_runs_what_the_environment_says(lime_server_command, monkeypatch, logged):
     served = []
 
-    async def run(settings, *, on_ready):
+    async def run(settings, *, sock, on_ready):
         served.append(settings)
         on_ready()
 
@@ -315,7 +315,7 @@ def test_serve_runs_what_the_environment_says(lime_server_command, monkeypatch, 
 def test_garbage_is_collected_once_a_server_is_ready(lime_server_command, monkeypatch):
     seen = []
 
-    async def run(settings, *, on_ready):
+    async def run(settings, *, sock, on_ready):
         seen.append((gc.isenabled(), gc.get_freeze_count()))
         on_ready()
         seen.append((gc.isenabled(), gc.get_freeze_count() > seen[0][1]))
