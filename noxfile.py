@@ -34,6 +34,7 @@ PURE_DISTRIBUTIONS = (
 )
 NODE_MODULES = ROOT / "packages" / "lime-portal" / "node_modules"
 UNIT_TESTS = ("crates", "packages", "tests/tools")
+CARGO_CYCLONEDX = "0.5.9"
 # The oldest and the newest that the manifests are for.
 KUBERNETES = ("1.30", "1.37")
 # Two: the smallest machine that CI must fit on.
@@ -225,11 +226,72 @@ def install_as_the_image_does(session: nox.Session, folder: Path) -> None:
     session.run(str(place / "bin" / "lime-server"), "--version", external=True)
 
 
+@nox.session(name="sbom", venv_backend="venv")
+def sbom(session: nox.Session) -> None:
+    """What each package is made of, as CycloneDX, in build/sbom. Needs the wheels in dist/: a
+    package of ours needs others of ours."""
+    install_locked(session, "release")
+    folder = ROOT / "build" / "sbom"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for package in PURE_DISTRIBUTIONS:
+        python_sbom(session, package, folder)
+    cargo_sboms(session, folder)
+    need_portal(session)
+    with session.chdir("packages/lime-portal"):
+        made = session.run(
+            "npm", "sbom", "--sbom-format", "cyclonedx", "--omit", "dev", "--package-lock-only",
+            external=True, silent=True,
+        )  # fmt: skip
+    (folder / "lime-portal.cdx.json").write_text(str(made))
+    session.run("python", "tools/sbom.py", str(folder))
+
+
+def python_sbom(session: nox.Session, package: str, folder: Path) -> None:
+    """That of a Python package: what an installer would bring along, in the versions that are
+    tested."""
+    name = Path(package).name
+    pinned = folder / f"{name}.txt"
+    session.run(
+        str(ROOT / ".venv/bin/uv"), "pip", "compile", "--quiet", "--universal",
+        "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
+        "--no-emit-find-links", "--find-links", "dist", "--constraint", "requirements/dev.txt",
+        "--output-file", str(pinned), f"{package}/pyproject.toml", external=True,
+    )  # fmt: skip
+    session.run(
+        "cyclonedx-py", "requirements", str(pinned), "--pyproject", f"{package}/pyproject.toml",
+        "--mc-type", "library", "--output-reproducible", "--output-format", "JSON",
+        "--output-file", str(folder / f"{name}.cdx.json"),
+    )  # fmt: skip
+    pinned.unlink()
+
+
+def cargo_sboms(session: nox.Session, folder: Path) -> None:
+    """Those of the crates, by cargo-cyclonedx, which is built once."""
+    tools = ROOT / "target" / "tools"
+    session.run(
+        "cargo", "install", "cargo-cyclonedx", "--version", CARGO_CYCLONEDX, "--locked", "--quiet",
+        "--root", str(tools), external=True,
+    )  # fmt: skip
+    session.run(
+        str(tools / "bin" / "cargo-cyclonedx"), "cyclonedx", "--format", "json", "--quiet",
+        "--override-filename", "sbom", external=True,
+    )  # fmt: skip
+    for written in ROOT.glob("crates/**/sbom.json"):
+        place = written.parent.relative_to(ROOT)
+        # A wheel is its crate and the binding to Python; a crate alone is a part of that.
+        if str(place) in RUST_DISTRIBUTIONS:
+            shutil.move(written, folder / f"{place.parent.name}.cdx.json")
+        else:
+            written.unlink()
+
+
 @nox.session(name="deploy", venv_backend="venv")
 def deploy(session: nox.Session) -> None:
-    """The Dockerfile, the compose file and the manifests, by linters and by our own rules."""
+    """The Dockerfile, the compose file, the manifests, the alerts and the release workflow, by
+    linters and by our own rules."""
     install_locked(session, "deploy")
-    session.run("yamllint", "--strict", ".yamllint.yaml", "docker", "deploy")
+    session.run("yamllint", "--strict", ".yamllint.yaml", ".github", "docker", "deploy")
     session.run("hadolint", "docker/Dockerfile")
     session.run(
         "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker/compose.yaml"
@@ -237,6 +299,10 @@ def deploy(session: nox.Session) -> None:
     manifests = sorted(map(str, ROOT.glob("deploy/kubernetes/*.yaml")))
     for version in KUBERNETES:
         session.run("kubernetes-validate", "-k", version, "--strict", "--quiet", *manifests)
+    workflows = sorted(map(str, ROOT.glob(".github/workflows/*.yml")))
+    for rules in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
+        session.run("check-jsonschema", "--builtin-schema", rules, *workflows)
+    session.run("zizmor", "--offline", "--no-progress", "--pedantic", ".github")
     session.run(str(ROOT / ".venv/bin/python"), "tools/deploy.py", external=True)
 
 
