@@ -451,15 +451,19 @@ def examples(session: nox.Session) -> None:
 @nox.session(name="bench-smoke")
 def bench_smoke(session: nox.Session) -> None:
     """Every benchmark still runs. Its figures mean nothing at this length, and none is asserted."""
-    for name in ("pow", "jwt", "login", "mcp", "start"):
-        session.run("python", f"benchmarks/{name}.py", "--quick")
+    session.run("python", "benchmarks/table.py", "--quick")
+
+
+@nox.session(name="bench-check")
+def bench_check(session: nox.Session) -> None:
+    """No ratio to a peer, measured in the same run, has fallen under its floor."""
+    session.run("python", "benchmarks/check.py", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks at full length, side by side with peers."""
-    for name in ("pow", "jwt", "login", "mcp", "start"):
-        session.run("python", f"benchmarks/{name}.py", *session.posargs)
+    """The benchmarks at full length, side by side with peers, as one table."""
+    session.run("python", "benchmarks/table.py", *session.posargs)
 
 
 @nox.session

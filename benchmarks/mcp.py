@@ -1,6 +1,6 @@
 """Access tokens for MCP servers: how many a core issues, and how many it verifies.
 
-    python benchmarks/mcp.py [--quick] [--rounds N] [--tokens N] [--verifications N]
+    python benchmarks/mcp.py [--quick] [--rounds N] [--tokens N] [--verifications N] [--json FILE]
 
 Issued: `lime-server dev` on loopback with its own engines answers `client_credentials` with an
 agent's token and a `resource`; counted is the processor time of its process, without PostgreSQL's.
@@ -54,6 +54,8 @@ from tests.support.server import DevServer
 RESOURCE = "https://mcp.shop.com/mcp"
 FORM = urlencode({"grant_type": "client_credentials", "resource": RESOURCE}).encode()
 FORM_TYPE = "application/x-www-form-urlencoded"
+OURS, AUTHLIB = "lime-server", "Authlib"
+VERIFIER, PYJWT = "lime_sites.mcp", "PyJWT"
 LANES = 8
 """Connections at once: enough that the server never waits for this process."""
 SETTINGS = {
@@ -61,6 +63,8 @@ SETTINGS = {
     "LIME_RATE_PER_ADDRESS": "off",
     "LIME_LOG_LEVEL": "warning",
 }
+
+Rounds = dict[str, list[float]]
 
 
 def main() -> None:
@@ -72,8 +76,13 @@ def main() -> None:
         DevServer(Path(folder), environment=SETTINGS) as server,
     ):
         key = lime_jwt.SigningKey.generate()
-        console.print(issued(server, Peer(key), key, options))
-        console.print(verified(server, options))
+        issuing = issued(server, Peer(key), key, options)
+        verifying = verified(server, options)
+    console.print(compared("Tokens issued", OURS, issuing))
+    console.print(compared("Tokens verified", VERIFIER, verifying))
+    if options.json:
+        text = json.dumps(figures(issuing, verifying), indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -83,6 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contender")
     parser.add_argument("--tokens", type=int, default=400, help="tokens issued in each turn")
     parser.add_argument("--verifications", type=int, default=2000, help="in each turn")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.tokens, options.verifications = 2, 16, 20
@@ -94,22 +104,22 @@ def arguments() -> argparse.Namespace:
 
 def issued(
     server: DevServer, peer: "Peer", key: lime_jwt.SigningKey, options: argparse.Namespace
-) -> Table:
-    """Processor time per token."""
+) -> Rounds:
+    """Processor seconds per token."""
     ask(server, LANES)  # connections to the database, compiled statements, code paths
     peer.token()
     claims = {"iss": "https://peer.example", "sub": "x" * 36, "aud": ["mcp", RESOURCE]}
-    times: dict[str, list[float]] = {"lime-server": [], "Authlib": [], "a bare signature": []}
+    times: Rounds = {OURS: [], AUTHLIB: [], "a bare signature": []}
     for _ in range(options.rounds):
         before = cpu_seconds(server.ready["pid"])
         ask(server, options.tokens)
         spent = cpu_seconds(server.ready["pid"]) - before
         # A quick run may end within one tick of that clock.
-        times["lime-server"].append(max(spent, 0.01) / options.tokens)
-        times["Authlib"].append(own_cpu(peer.token, options.tokens))
+        times[OURS].append(max(spent, 0.01) / options.tokens)
+        times[AUTHLIB].append(own_cpu(peer.token, options.tokens))
         sign = own_cpu(lambda: key.sign(claims, typ="at+jwt"), options.tokens)
         times["a bare signature"].append(sign)
-    return compared("Tokens issued", "lime-server", times)
+    return times
 
 
 def ask(server: DevServer, count: int) -> str:
@@ -224,8 +234,8 @@ class Peer:
 # Verifying
 
 
-def verified(server: DevServer, options: argparse.Namespace) -> Table:
-    """Time per token, one thread."""
+def verified(server: DevServer, options: argparse.Namespace) -> Rounds:
+    """Processor seconds per token, one thread."""
     token = ask(server, LANES)
     issuer = f"{server.api_base}/modules/oauth"
     jwks = httpx.get(f"{server.api_base}/core/.well-known/jwks.json", trust_env=False).json()
@@ -242,14 +252,14 @@ def verified(server: DevServer, options: argparse.Namespace) -> Table:
             options={"require": ["exp", "iat", "sub", "jti"]},
         )
 
-    times: dict[str, list[float]] = {"lime_sites.mcp": [], "PyJWT": []}
+    times: Rounds = {VERIFIER: [], PYJWT: []}
     with LimeTokenVerifierSync(resource=RESOURCE, base_url=server.api_base) as verifier:
         verifier.verify(token)
         for _ in range(options.rounds):
             ours = own_cpu(lambda: verifier.verify(token), options.verifications)
-            times["lime_sites.mcp"].append(ours)
-            times["PyJWT"].append(own_cpu(with_pyjwt, options.verifications))
-    return compared("Tokens verified", "lime_sites.mcp", times)
+            times[VERIFIER].append(ours)
+            times[PYJWT].append(own_cpu(with_pyjwt, options.verifications))
+    return times
 
 
 def own_cpu(work: Callable[[], object], count: int) -> float:
@@ -266,14 +276,35 @@ def cpu_seconds(pid: Any) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def compared(title: str, first: str, times: dict[str, list[float]]) -> Table:
+def figures(issuing: Rounds, verifying: Rounds) -> dict[str, Any]:
+    """What the tables say, for programs; of every ratio more is better."""
+
+    def micros(times: Rounds, ours: str, peer: str) -> dict[str, Any]:
+        return {
+            "value": round(statistics.median(times[ours]) * 1e6, 1),
+            "unit": "µs",
+            "ratio": round(ratio(times, ours, peer), 3),
+            "peer": f"{statistics.median(times[peer]) * 1e6:,.0f} µs",
+        }
+
+    return {
+        "mcp.issue_us": micros(issuing, OURS, AUTHLIB),
+        "mcp.verify_us": micros(verifying, VERIFIER, PYJWT),
+    }
+
+
+def ratio(times: Rounds, ours: str, peer: str) -> float:
+    """How many times ours the peer's time is; the median over rounds."""
+    pairs = zip(times[ours], times[peer], strict=True)
+    return statistics.median(theirs / own for own, theirs in pairs)
+
+
+def compared(title: str, first: str, times: Rounds) -> Table:
     """How many fit into a second of one core, and how often the first one's time each takes."""
     table = Table("", "per second and core", "µs", f"times {first}", title=title)
     for name, taken in times.items():
-        ratios = [other / ours for other, ours in zip(taken, times[first], strict=True)]
-        median = statistics.median(taken)
-        ratio = f"{statistics.median(ratios):.2f}"
-        table.add_row(name, f"{1 / median:,.0f}", f"{median * 1e6:,.1f}", ratio)
+        median, slower = statistics.median(taken), f"{ratio(times, first, name):.2f}"
+        table.add_row(name, f"{1 / median:,.0f}", f"{median * 1e6:,.1f}", slower)
     return table
 
 

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from lime_server.core.errors import RateLimited, Unavailable
+from lime_server.modules.site_login import delivery as hub
 from lime_server.modules.site_login.delivery import ROOM_AGAIN_AFTER, Delivery, DeliveryTiming
 from lime_server.modules.site_login.seat import BATCH, Ending
 
@@ -84,6 +85,24 @@ async def test_a_poll_finds_what_no_ring_told(world, elsewhere):
         assert held(seat) == []
         await world.delivery.poll()
         assert held(seat) == [request_id]
+
+
+async def test_a_poll_that_asks_in_parts_leaves_nobody_out(world, elsewhere, monkeypatch):
+    monkeypatch.setattr(hub, "PART", 1)
+    old = world.sites._tokens.hash(world.site_token.text)
+    with (
+        world.delivery.seat(world.other_site.site_id, None) as suspended,
+        world.delivery.seat(world.site.site_id, None, b"was rotated away") as rotated,
+        world.delivery.seat(world.site.site_id, None, old) as seeing_all,
+        world.delivery.seat(world.site.site_id, "worker", old) as sharing,
+    ):
+        await round_(world)
+        await world.backend.suspend_site(world.other_site.site_id, True)
+        request_id = await elsewhere.approved()
+        await world.delivery.poll()
+        assert suspended.ending is Ending.SUSPENDED
+        assert rotated.ending is Ending.LOCKED_OUT
+        assert held(seeing_all) == held(sharing) == [request_id]
 
 
 async def test_a_poll_wakes_those_who_wait_for_a_decision(world):

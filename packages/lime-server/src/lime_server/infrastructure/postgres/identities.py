@@ -49,13 +49,21 @@ _SITES_BY_TOKEN = f"""
     FROM {SITE_TABLES} JOIN foundation.site_tokens t ON t.site_id = s.site_id
     WHERE t.token_hash = ANY ($1::bytea[]) AND (t.expires_at IS NULL OR t.expires_at > $2)
 """  # noqa: S608 - constants
-_SITES_IN_GOOD_STANDING = f"""
-    SELECT s.site_id FROM {SITE_TABLES}
-    WHERE s.site_id = ANY ($1::uuid[]) AND NOT s.suspended AND NOT so.suspended AND s.active
+# Both are asked about every site that is connected, and all but a few of them are fine: only those
+# few come back.
+_SITES_NOT_IN_GOOD_STANDING = f"""
+    SELECT w.site_id FROM unnest($1::uuid[]) AS w (site_id)
+    WHERE NOT EXISTS (
+        SELECT FROM {SITE_TABLES}
+        WHERE s.site_id = w.site_id AND NOT s.suspended AND NOT so.suspended AND s.active
+    )
 """  # noqa: S608 - constants
-_TOKENS_THAT_WORK = """
-    SELECT token_hash FROM foundation.site_tokens
-    WHERE token_hash = ANY ($1::bytea[]) AND (expires_at IS NULL OR expires_at > $2)
+_SPENT_TOKENS = """
+    SELECT w.token_hash FROM unnest($1::bytea[]) AS w (token_hash)
+    WHERE NOT EXISTS (
+        SELECT FROM foundation.site_tokens t
+        WHERE t.token_hash = w.token_hash AND (t.expires_at IS NULL OR t.expires_at > $2)
+    )
 """
 
 # One statement each: a holder without a token, or the reverse, cannot exist.
@@ -201,13 +209,13 @@ class PostgresSites:
 
     async def suspended(self, site_ids: Collection[str]) -> set[str]:
         """Those of `site_ids` that are suspended, or no longer there."""
-        rows = await self._database.fetch(_SITES_IN_GOOD_STANDING, list(site_ids))
-        return set(site_ids) - {row["site_id"] for row in rows}
+        rows = await self._database.fetch(_SITES_NOT_IN_GOOD_STANDING, list(site_ids))
+        return {row["site_id"] for row in rows}
 
     async def spent(self, token_hashes: Collection[bytes], now: datetime) -> set[bytes]:
         """Those of these tokens, by hash, that let no site in at `now` (any more)."""
-        rows = await self._database.fetch(_TOKENS_THAT_WORK, list(token_hashes), now)
-        return set(token_hashes) - {row["token_hash"] for row in rows}
+        rows = await self._database.fetch(_SPENT_TOKENS, list(token_hashes), now)
+        return {row["token_hash"] for row in rows}
 
 
 def _hashes_and_time(asked: list[tuple[bytes, datetime]]) -> tuple[list[bytes], datetime]:

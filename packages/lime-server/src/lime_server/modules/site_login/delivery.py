@@ -33,6 +33,8 @@ WINDOW = 2048
 """Events of one site that one look reads for streams without consumer: what such a stream can be
 given between two heartbeats. A site's backlog may be far larger, and must not hold up the others.
 """
+PART = 512
+"""Sites that are asked about in one go: a millisecond's work for this process."""
 STREAMS_PER_SITE = 64
 """A site has one stream per worker process, and a large backend some dozens of those. Without a
 limit, one site could take all connections of the server."""
@@ -177,10 +179,7 @@ class Delivery:
 
     def streams(self) -> dict[str, list[LiveStream]]:
         """The open streams of this process, by site; longest open first."""
-        return {
-            site_id: [LiveStream(seat.consumer, seat.since) for seat in seats]
-            for site_id, seats in self._seats.items()
-        }
+        return {site_id: [seat.shown for seat in seats] for site_id, seats in self._seats.items()}
 
     async def show_again(self, site_id: str, event_id: str) -> None:
         """Let every stream of the site, in every process, look at this event again."""
@@ -275,24 +274,34 @@ class Delivery:
         now = self._clock.now()
         # Whoever was cancelled before ringing left something; to look once more costs little.
         self._given.clear()
-        # Copies: whoever arrives while the question travels was not asked about.
-        for site_id in await self._standing.suspended(set(self._seats)) if self._seats else ():
-            for seat in self._seats.get(site_id, ()):
-                seat.end(Ending.SUSPENDED)
-        tokens = {seat.token_hash for seat in self._all_seats() if seat.token_hash is not None}
-        spent = await self._standing.spent(tokens, now) if tokens else set()
-        for seat in self._all_seats():
-            if seat.token_hash in spent:
-                seat.end(Ending.LOCKED_OUT)
+        since = (self._polled_at or now) - OVERLAP
+        # In parts: to ask about ten thousand sites in one go would keep the whole process busy for
+        # so long that logins notice. Copies: who arrives while a question travels was not asked
+        # about.
+        connected = list(self._seats)
+        for first in range(0, len(connected), PART):
+            await self._poll_part(connected[first : first + PART], now, since)
         if self._waiters:
             for request_id in await self._events.decided(set(self._waiters)):
                 _set_all(self._waiters.get(request_id, ()))
-        readers = {seat.site_id for seat in self._all_seats() if seat.consumer is None}
-        if readers:
-            since = (self._polled_at or now) - OVERLAP
-            self._show(await self._events.recent(readers, now=now, since=since, limit=WINDOW))
-        await self._lease(self._seats.keys(), now)
         self._polled_at = now
+
+    async def _poll_part(self, site_ids: Collection[str], now: datetime, since: datetime) -> None:
+        # 1. Whose streams must end? Those of sites that may not, or whose token does not, get on.
+        for site_id in await self._standing.suspended(set(site_ids)):
+            for seat in self._seats.get(site_id, ()):
+                seat.end(Ending.SUSPENDED)
+        seats = self._seats_of(site_ids)
+        tokens = {seat.token_hash for seat in seats if seat.token_hash is not None}
+        spent = await self._standing.spent(tokens, now) if tokens else set()
+        for seat in self._seats_of(site_ids):
+            if seat.token_hash in spent:
+                seat.end(Ending.LOCKED_OUT)
+        # 2. What did nobody ring for?
+        readers = {seat.site_id for seat in self._seats_of(site_ids) if seat.consumer is None}
+        if readers:
+            self._show(await self._events.recent(readers, now=now, since=since, limit=WINDOW))
+        await self._lease(site_ids, now)
 
     # Handing out
 

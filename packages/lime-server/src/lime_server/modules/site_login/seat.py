@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from lime_server.foundation.streams import LiveStream
 from lime_server.modules.site_login.model import DueEvent
 
 BATCH = 8
@@ -48,7 +49,12 @@ class Seat:
     queue: deque[DueEvent] = field(default_factory=deque)
     test_wanted: bool = False
     """Whether a test frame is to go out. Several wishes are one: nobody can flood a stream."""
+    shown: LiveStream = field(init=False)
+    """What the site's owner sees of it. Made once: all that are open are looked at often."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.shown = LiveStream(self.consumer, self.since)
 
     @property
     def has_room(self) -> bool:
