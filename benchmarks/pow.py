@@ -1,17 +1,22 @@
 """How fast `lime_pow` solves puzzles, side by side with a tuned loop over hashlib.
 
-    python benchmarks/pow.py [--quick] [--rounds N] [--puzzles N] [--json FILE]
+    python benchmarks/pow.py [--quick] [--rounds N] [--puzzles N] [--hard-puzzles N] [--json FILE]
 
-One core. The contenders take turns within each round, so that whatever else the machine does meets
-all of them; figures are medians over rounds, and ratios are to hashlib in the same round. Puzzles
-are the same for all, with challenges of 43 characters as our server sends them. Figures are for
-comparing; nothing is asserted.
+The contenders take turns within each round, so that whatever else the machine does meets all of
+them; figures are medians over rounds, and ratios are to hashlib, or to the processor's clock, in
+the same round. Puzzles are the same for all, with challenges of 43 characters as our server sends
+them. Rates are those of one thread; puzzles are solved on as many threads as a solver takes by
+itself. Figures are for comparing; nothing is asserted.
 """
 
 import argparse
+import ctypes
 import hashlib
 import json
+import mmap
+import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,15 +28,14 @@ from rich.table import Table
 
 import lime_pow
 
-DIFFICULTY = 15
-# Attempts between two looks at the clock: what a caller with a deadline would choose.
-SLICE = 100_000
-
-HASHLIB = "hashlib, .copy() of the prefix"
-
-Solve = Callable[[str, int], str]
-Found = dict[str, list[float]]
-"""By contender."""
+DIFFICULTY, HARD = 15, 22
+# Attempts between two looks at the clock: what an agent chooses for each thread.
+SLICE = 1 << 18
+# SHA256RNDS2 does two of a compression's 64 rounds, and one can begin in each cycle: a core makes
+# at most clock / 32 compressions. Our engine does 52 of them, as the others are the same for
+# all tails of a head.
+WHOLE, OURS = 32, 26
+SHA_NI = "lime_pow, sha-ni"
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,37 @@ class Contender:
     # Makes so many attempts, none of which succeeds.
     attempt: Callable[[str, int], None]
     # Finds a nonce for this challenge and difficulty.
-    solve: Solve
+    solve: Callable[[str, int], str]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the rounds gave for one contender: medians."""
+
+    # Attempts per second.
+    rate: float
+    # Times the first contender.
+    ratio: float
+    # Of the processor's clock, if that can be measured: attempts per cycle.
+    per_cycle: float | None
 
 
 def main() -> None:
     """Measure and print."""
     options = arguments()
     console = Console()
-    contenders = [hashlib_loop(), *(engine(name) for name in lime_pow.engines())]
-    rates = rated(contenders, options.rounds, options.seconds)
-    console.print(rate_table(rates))
-    solves = solved(contenders, options.puzzles)
-    console.print(solve_table(solves))
+    engines = [engine(name) for name in lime_pow.engines()]
+    rates = measure_rates([hashlib_loop(), *engines], options.rounds, options.seconds)
+    console.print(rate_table(rates, options.rounds))
+    easy = solve_times([hashlib_loop(), *engines], DIFFICULTY, options.puzzles)
+    console.print(solve_table(easy, DIFFICULTY))
+    # hashlib would take minutes for these: the peer is our fastest engine on one thread.
+    alone = engine(lime_pow.engines()[0], threads=1)
+    hard = solve_times([alone, *engines], HARD, options.hard_puzzles)
+    console.print(solve_table(hard, HARD))
     if options.json:
-        text = json.dumps(figures(rates, solves), indent=1)
-        options.json.write_text(text + "\n", encoding="utf-8")
+        found = figures(engines[0].name, rates, easy, hard)
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -64,12 +84,13 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="only see that it runs")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of the rate")
-    parser.add_argument("--puzzles", type=int, default=300, help="puzzles to solve")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    parser.add_argument("--puzzles", type=int, default=300, help=f"of difficulty {DIFFICULTY}")
+    parser.add_argument("--hard-puzzles", type=int, default=40, help=f"of difficulty {HARD}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.set_defaults(seconds=0.1)
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.puzzles, options.seconds = 2, 3, 0.005
+        options.rounds, options.puzzles, options.hard_puzzles, options.seconds = 2, 3, 1, 0.005
     return options
 
 
@@ -95,7 +116,7 @@ def hashlib_loop() -> Contender:
                 return str(number)
             number += 1
 
-    return Contender(HASHLIB, attempt, solve)
+    return Contender("hashlib, .copy() of the prefix", attempt, solve)
 
 
 def hashed_prefix(challenge: str) -> "hashlib._Hash":
@@ -103,25 +124,20 @@ def hashed_prefix(challenge: str) -> "hashlib._Hash":
     return hashlib.sha256(b"lime:pow:v1\x00" + challenge.encode() + b"\x00")
 
 
-def engine(name: str) -> Contender:
+def engine(name: str, threads: int | None = None) -> Contender:
     """One engine of `lime_pow`."""
 
     def attempt(challenge: str, attempts: int) -> None:
         # Thirty-two bits: a success in a million attempts would be one chance in four thousand.
-        lime_pow.Solver(challenge, lime_pow.MAX_DIFFICULTY, engine=name).advance(attempts)
+        lime_pow.Solver(challenge, 32, engine=name, threads=1).advance(attempts)
 
     def solve(challenge: str, difficulty: int) -> str:
-        solver = lime_pow.Solver(challenge, difficulty, engine=name)
-        while (nonce := solver.advance(SLICE)) is None:
+        solver = lime_pow.Solver(challenge, difficulty, engine=name, threads=threads)
+        while (nonce := solver.advance(SLICE * solver.threads)) is None:
             pass
         return nonce
 
-    return Contender(named(name), attempt, solve)
-
-
-def named(engine: str) -> str:
-    """What a contender is called."""
-    return f"lime_pow, {engine}"
+    return Contender(f"lime_pow, {name}" + (", one thread" if threads else ""), attempt, solve)
 
 
 def puzzle(number: int) -> str:
@@ -129,32 +145,28 @@ def puzzle(number: int) -> str:
     return lime_pow.new_challenge(hashlib.sha256(b"benchmark %d" % number).digest())
 
 
-def rated(contenders: list[Contender], rounds: int, seconds: float) -> Found:
-    """Attempts per second of each, by round; each turn takes about so many seconds."""
+def measure_rates(contenders: list[Contender], rounds: int, seconds: float) -> dict[str, Rates]:
+    """Attempts per second; each turn takes about so many seconds."""
     attempts = {each.name: calibrated(each, seconds) for each in contenders}
-    results: Found = {each.name: [] for each in contenders}
+    rates: dict[str, list[float]] = {each.name: [] for each in contenders}
+    per_cycle: dict[str, list[float]] = {each.name: [] for each in contenders}
+    count_cycles = cycle_counter()
     for number in range(rounds):
         for each in contenders:
+            clock = cycles_per_second(count_cycles, seconds / 10) if count_cycles else None
             took = timed(each.attempt, puzzle(number), attempts[each.name])
-            results[each.name].append(attempts[each.name] / took)
-    return results
-
-
-def rate_table(rates: Found) -> Table:
-    """Millions per second, and how many times hashlib's that is."""
-    table = Table(title=f"Attempts, median of {len(rates[HASHLIB])} rounds")
-    for heading in ("solver", "million/s", "times hashlib"):
-        table.add_column(heading, justify="left" if heading == "solver" else "right")
-    for name, found in rates.items():
-        faster = times_hashlib(rates, name)
-        table.add_row(name, f"{statistics.median(found) / 1e6:.2f}", f"{faster:.1f}")
-    return table
-
-
-def times_hashlib(rates: Found, name: str) -> float:
-    """How many times hashlib's rate a contender's is; the median over rounds."""
-    pairs = zip(rates[name], rates[HASHLIB], strict=True)
-    return statistics.median(own / peer for own, peer in pairs)
+            rates[each.name].append(attempts[each.name] / took)
+            if clock:
+                per_cycle[each.name].append(rates[each.name][-1] / clock)
+    peers = rates[contenders[0].name]
+    return {
+        name: Rates(
+            rate=statistics.median(found),
+            ratio=statistics.median(own / peer for own, peer in zip(found, peers, strict=True)),
+            per_cycle=statistics.median(per_cycle[name]) if per_cycle[name] else None,
+        )
+        for name, found in rates.items()
+    }
 
 
 def calibrated(contender: Contender, seconds: float) -> int:
@@ -165,62 +177,112 @@ def calibrated(contender: Contender, seconds: float) -> int:
     return max(1, int(sample * seconds / took))
 
 
-def solved(contenders: list[Contender], puzzles: int) -> Found:
-    """Milliseconds to each solution."""
-    results: Found = {each.name: [] for each in contenders}
+def cycle_counter() -> Callable[[int], None] | None:
+    """A function that takes 16 cycles for each number up to its argument, where we know how.
+
+    Sixteen additions, each of which waits for the one before: no x86-64 processor does more than
+    one of them in a cycle. Where memory may not be made executable, the clock stays unknown.
+    """
+    if platform.machine() not in {"x86_64", "AMD64"} or sys.platform == "win32":
+        return None
+    add, loop = bytes.fromhex("4801c0") * 16, bytes.fromhex("48ffcf 75")
+    back = (-(len(add) + len(loop) + 1)).to_bytes(1, "little", signed=True)
+    code = add + loop + back + bytes.fromhex("c3")
+    try:
+        memory = mmap.mmap(-1, len(code), prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    except OSError:
+        return None
+    memory.write(code)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    function = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(address)
+
+    def count(number: int) -> None:
+        # Refers to the memory, which must live as long as the function.
+        if memory:
+            function(number)
+
+    return count
+
+
+def cycles_per_second(count: Callable[[int], None], seconds: float) -> float:
+    """The processor's clock, measured for about so long."""
+    turns = max(1, int(seconds * 2e8))
+    started = time.perf_counter()
+    count(turns)
+    return 16 * turns / (time.perf_counter() - started)
+
+
+def rate_table(rates: dict[str, Rates], rounds: int) -> Table:
+    """What `measure_rates` found."""
+    table = Table(title=f"Attempts on one thread, median of {rounds} rounds")
+    bounds = [f"% of clock/{instructions}" for instructions in (WHOLE, OURS)]
+    for heading in ("solver", "million/s", "times hashlib", *bounds):
+        table.add_column(heading, justify="left" if heading == "solver" else "right")
+    for name, found in rates.items():
+        shares = ["", ""]
+        if found.per_cycle and name == SHA_NI:
+            shares = [f"{100 * found.per_cycle * bound:.1f}" for bound in (WHOLE, OURS)]
+        table.add_row(name, f"{found.rate / 1e6:.2f}", f"{found.ratio:.1f}", *shares)
+    return table
+
+
+def solve_times(
+    contenders: list[Contender], difficulty: int, puzzles: int
+) -> dict[str, list[float]]:
+    """Milliseconds to a solution of each puzzle."""
+    times: dict[str, list[float]] = {each.name: [] for each in contenders}
     for number in range(puzzles):
         challenge = puzzle(number)
         for each in contenders:
             started = time.perf_counter()
-            nonce = each.solve(challenge, DIFFICULTY)
-            results[each.name].append((time.perf_counter() - started) * 1e3)
-            lime_pow.check(challenge, nonce, DIFFICULTY)
-    return results
+            nonce = each.solve(challenge, difficulty)
+            times[each.name].append((time.perf_counter() - started) * 1e3)
+            lime_pow.check(challenge, nonce, difficulty)
+    return times
 
 
-def solve_table(solves: Found) -> Table:
-    """Milliseconds; the time is exponentially distributed, so its tail matters."""
-    table = Table(title=f"Difficulty {DIFFICULTY}, {len(solves[HASHLIB])} puzzles")
-    for heading in ("solver", "median ms", "p99 ms", "times hashlib (median)"):
+def solve_table(times: dict[str, list[float]], difficulty: int) -> Table:
+    """What `solve_times` found. Times are exponentially distributed, so their tail matters."""
+    first, *_ = times
+    table = Table(title=f"Difficulty {difficulty}, {len(times[first])} puzzles")
+    for heading in ("solver", "median ms", "p99 ms", "times the first (median)"):
         table.add_column(heading, justify="left" if heading == "solver" else "right")
-    peer = statistics.median(solves[HASHLIB])
-    for name, found in solves.items():
+    for name, found in times.items():
         median = statistics.median(found)
-        p99 = statistics.quantiles(found, n=100, method="inclusive")[98]
-        table.add_row(name, f"{median:.3f}", f"{p99:.2f}", f"{peer / median:.1f}")
+        p99 = quantile(found, 0.99)
+        ratio = statistics.median(times[first]) / median
+        table.add_row(name, f"{median:.3f}", f"{p99:.2f}", f"{ratio:.1f}")
     return table
 
 
-def figures(rates: Found, solves: Found) -> dict[str, Any]:
-    """What the tables say, for programs; of every ratio more is better. What has no engine in its
-    name is of the engine that is chosen here."""
-    hashlib_rate = statistics.median(rates[HASHLIB]) / 1e6
-    hashlib_solve = statistics.median(solves[HASHLIB])
-    best, *_ = engines = lime_pow.engines()
-    solve = statistics.median(solves[named(best)])
+def figures(
+    name: str, rates: dict[str, Rates], easy: dict[str, list[float]], hard: dict[str, list[float]]
+) -> dict[str, dict[str, Any]]:
+    """The figures of one contender: each with its ratio to the first one of its table, and
+    `pow.bound_share` with its ratio to the clock by `WHOLE`, which only SHA-NI has."""
+    own = rates[name]
+
+    def solved(times: dict[str, list[float]]) -> dict[str, Any]:
+        first, *_ = times
+        median = statistics.median(times[name])
+        ratio = statistics.median(times[first]) / median
+        return {"value": median, "unit": "ms", "ratio": ratio}
+
     found = {
-        "pow.million_per_second": rate_figure(rates, best, hashlib_rate),
-        f"pow.solve_{DIFFICULTY}_ms": {
-            "value": round(solve, 3),
-            "unit": "ms",
-            "ratio": round(hashlib_solve / solve, 2),
-            "peer": f"{hashlib_solve:.2f} ms",
-        },
+        "pow.rate": {"value": own.rate / 1e6, "unit": "million/s", "ratio": own.ratio},
+        "pow.vs_hashlib": {"value": own.ratio, "unit": "times", "ratio": own.ratio},
+        "pow.solve15_ms": solved(easy),
+        "pow.solve22_ms": solved(hard),
     }
-    for name in engines:
-        key = name.replace("-", "_")
-        found[f"pow.{key}_million_per_second"] = rate_figure(rates, name, hashlib_rate)
+    if own.per_cycle and name == SHA_NI:
+        share = own.per_cycle * WHOLE
+        found["pow.bound_share"] = {"value": 100 * share, "unit": "%", "ratio": share}
     return found
 
 
-def rate_figure(rates: Found, name: str, hashlib_rate: float) -> dict[str, Any]:
-    """One engine beside hashlib."""
-    return {
-        "value": round(statistics.median(rates[named(name)]) / 1e6, 2),
-        "unit": "million/s",
-        "ratio": round(times_hashlib(rates, named(name)), 2),
-        "peer": f"{hashlib_rate:.2f} million/s",
-    }
+def quantile(values: list[float], share: float) -> float:
+    """The value that so large a share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def timed(attempt: Callable[[str, int], None], challenge: str, attempts: int) -> float:
