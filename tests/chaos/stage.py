@@ -139,6 +139,10 @@ class Stage:
         """The PostgreSQL that takes writes."""
         return self.postgres[0]
 
+    def ready(self) -> None:
+        """What a scenario had to prepare is done: its time begins now."""
+        self.ends_at = time.monotonic() + self.effort.seconds
+
     def goes_on(self) -> bool:
         """Whether there is time left for more faults."""
         return time.monotonic() < self.ends_at
@@ -228,7 +232,7 @@ class Stage:
             self.workers, self.agents, self.effort.rate, unanswered=self.cast.unanswered
         )
         self.load.start()
-        self.ends_at = time.monotonic() + self.effort.seconds
+        self.ready()
 
     def _start_engines(self, stack: contextlib.ExitStack) -> None:
         place = self.folder / "postgres-one"

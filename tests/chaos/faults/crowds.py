@@ -33,6 +33,7 @@ def reconnect(stage: Stage) -> None:
     log = stage.folder / "crowd.count"
     try:
         stage.until(lambda: _count(log) == SITES, within=GATHERED, what="the crowd is connected")
+        stage.ready()
         while stage.goes_on():
             stage.a_moment()
             stage.links["sites"].cut()
@@ -50,6 +51,7 @@ def few_descriptors(stage: Stage) -> None:
         server.descriptors = FEW_DESCRIPTORS
         server.kill()
     stage.until_ready(*stage.servers.values())
+    stage.ready()
     while stage.goes_on():
         server = stage.random.choice(list(stage.servers.values()))
         with _callers(server.port, CALLERS):

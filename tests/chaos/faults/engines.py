@@ -86,6 +86,7 @@ def restart_postgres(stage: Stage) -> None:
 def fail_over(stage: Stage) -> None:
     """The primary dies, the standby takes over, and a new standby is made of the dead one."""
     _confirm_by_both(stage)
+    stage.ready()
     while stage.goes_on():
         stage.a_moment(3.0, 6.0)
         old, new = stage.postgres

@@ -64,6 +64,7 @@ def hide_keys(stage: Stage) -> None:
         within=120.0,
         what="every worker has verified a passport",
     )
+    stage.ready()
     (stage.folder / "no-jwks").touch()
     hours = 0.0
     while stage.goes_on():
@@ -90,6 +91,7 @@ def _give_clocks(stage: Stage) -> None:
         }
         server.kill()
     stage.until_ready(*stage.servers.values())
+    stage.ready()
 
 
 def _set(stage: Stage, name: str, seconds: float) -> None:
