@@ -56,6 +56,7 @@ nox.options.sessions = [
     "debian-engines",
     "examples",
     "bench-smoke",
+    "bench-check",
     "demo",
 ]
 
