@@ -71,6 +71,7 @@ nox.options.sessions = [
     "chaos-smoke",
     "examples",
     "bench-smoke",
+    "bench-check",
     "demo",
 ]
 
