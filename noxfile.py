@@ -427,6 +427,32 @@ def debian_engines(session: nox.Session) -> None:
     )
 
 
+FUZZ_TARGETS = (
+    ("lime-jwt", "verify"),
+    ("lime-jwt", "claims"),
+    ("lime-jwt", "json"),
+    ("lime-jwt", "jwks"),
+    ("lime-pow", "check"),
+    ("lime-pow", "solver"),
+)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Every fuzz target of the crates for a minute, or for as many seconds as are told. Needs a
+    nightly Rust and cargo-fuzz, so it is not among the checks that everybody runs."""
+    seconds = session.posargs[0] if session.posargs else "60"
+    for crate, target in FUZZ_TARGETS:
+        with session.chdir(f"crates/{crate}"):
+            found = Path(session.create_tmp()) / f"{crate}-{target}"
+            found.mkdir(exist_ok=True)
+            session.run(
+                "cargo", "+nightly", "fuzz", "run", target, str(found), f"fuzz/corpus/{target}",
+                "--", f"-max_total_time={seconds}", "-print_final_stats=1",
+                external=True,
+            )  # fmt: skip
+
+
 @nox.session(name="chaos-smoke")
 def chaos_smoke(session: nox.Session) -> None:
     """Kill, cut and fill things while logins happen, for a few seconds each: nothing is lost."""
