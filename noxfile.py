@@ -68,7 +68,6 @@ nox.options.sessions = [
     "interop-fastmcp",
     "interop-typescript",
     "debian-engines",
-    "chaos-smoke",
     "examples",
     "bench-smoke",
     "bench-check",

@@ -16,8 +16,11 @@ import pytest
 from typer.testing import Result
 
 from lime_server.cli import serve as serve_command
+from lime_server.composition import run as composition_run
 from lime_server.infrastructure import workers
+from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.workers import FIGURES, Workers, shared_figures
+from lime_server.settings import SettingsError
 
 PATIENCE = 60.0
 
@@ -142,6 +145,61 @@ def test_a_system_without_fork_says_so(lime_server_command: Callable[..., Result
     assert "no fork()" in result.output
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    """Workers that are one, in this process; what was said to it and by it."""
+    said: list[object] = []
+
+    class One:
+        def __init__(self, count, work, *, on_ending, on_gone):
+            said.append(count)
+            self.work, self.on_ending = work, on_ending
+
+        def run(self) -> int:
+            status = self.work(lambda: said.append("ready"))
+            self.on_ending()
+            return status
+
+    monkeypatch.setattr(serve_command, "Workers", One)
+    return said
+
+
+def test_each_worker_serves_on_the_shared_socket(
+    lime_server_command: Callable[..., Result], one_process, monkeypatch, free_port
+):
+    socks = []
+
+    async def run(settings, *, sock, on_ready):
+        socks.append((sock, sock.getsockname()[1]))
+        on_ready()
+
+    monkeypatch.setattr(composition_run, "run", run)
+    result = lime_server_command("serve", "--workers", 2, LIME_PORT=str(free_port))
+    assert (result.exit_code, one_process) == (0, [2, "ready"])
+    ((sock, port),) = socks
+    assert port == free_port
+    assert sock.fileno() == -1
+
+
+def test_a_worker_that_cannot_start_says_why_and_fails(
+    lime_server_command: Callable[..., Result], one_process, monkeypatch, free_port
+):
+    async def run(_settings, **_how):
+        raise SettingsError("no such thing")
+
+    monkeypatch.setattr(composition_run, "run", run)
+    result = lime_server_command("serve", "--workers", 2, LIME_PORT=str(free_port))
+    assert (result.exit_code, one_process) == (1, [2])
+    assert "no such thing" in result.output
+
+
+def test_figures_that_are_shared_are_read_from_where_they_meet():
+    with shared_figures():
+        # Made before anybody said so, this one's are nowhere but in its own memory.
+        assert b"lime_logins" not in Metrics().render()
+    assert b"lime_logins" in Metrics().render()
+
+
 def test_figures_are_shared_for_as_long_as_it_is_said():
     with shared_figures():
         folder = Path(os.environ[FIGURES])
@@ -157,7 +215,9 @@ def ran(work: str, *signals: int, count: int = 2) -> tuple[int, str]:
     """The exit status and output of a program whose workers do `work`, signalled when ready."""
     program = f"""
 import logging, os, signal, sys, time
+from lime_server.composition import run as composition_run
 from lime_server.infrastructure import workers
+from lime_server.infrastructure.web.metrics import Metrics
 workers.AGAIN_AFTER = 0.05
 logging.basicConfig(level="ERROR", stream=sys.stdout)
 def work(ready):
@@ -235,6 +295,16 @@ def test_workers_that_keep_dying_are_replaced_until_all_is_to_end():
     assert output.count("ready") >= 4
     assert "died with 9 and will be replaced" in output
     assert status in {0, 9, 15}
+
+
+def test_a_worker_that_is_left_alone_ends_itself(monkeypatch):
+    told = []
+    monkeypatch.setattr(workers.os, "kill", lambda *how: told.append(how))
+    life, alive = os.pipe()
+    os.close(alive)
+    workers._end_with(life)
+    os.close(life)
+    assert told == [(os.getpid(), signal.SIGTERM)]
 
 
 def test_a_child_that_is_no_worker_changes_nothing():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
+from typing import NoReturn
 
 log = getLogger(__name__)
 
@@ -88,11 +89,14 @@ class Workers:
     def _start(self, life: int, alive: int, mask: "set[int | signal.Signals]") -> None:
         ready, tell = os.pipe()
         os.set_blocking(ready, False)
-        pid = os.fork()
-        if pid:
-            os.close(tell)
-            self._alive[pid] = _Worker(pid, ready)
-            return
+        pid = os.fork() or self._be_one(tell, life, alive, mask)
+        os.close(tell)
+        self._alive[pid] = _Worker(pid, ready)
+
+    def _be_one(
+        self, tell: int, life: int, alive: int, mask: "set[int | signal.Signals]"
+    ) -> NoReturn:
+        """What a worker does, which has just come to be."""
         os.close(alive)
         # Out of the terminal's reach: what it sends to all would come twice, and twice means hurry.
         os.setpgid(0, 0)
