@@ -8,6 +8,7 @@ Fixtures:
 
 * `postgres_url`: an empty database of its own for each test.
 * `migrated_postgres_url`: the same, with all migrations applied.
+* `reduced_postgres_url`: the database of `migrated_postgres_url`, as a role with no rights to it.
 * `redis_url`: an empty logical database for each test.
 * `embedded_engines`: the engines themselves, for tests that stop one; None with servers from
   outside.
@@ -167,6 +168,15 @@ def migrated_postgres_url(databases: Databases, migrated_template: str) -> Itera
     """The URL of a database with all migrations and no rows, which is dropped after the test."""
     with databases.fresh(template=migrated_template) as url:
         yield url
+
+
+@pytest.fixture
+def reduced_postgres_url(migrated_postgres_url: str) -> str:
+    """Where a connection may do nothing with the tables until it is granted: its role is one that
+    every PostgreSQL has, and that owns nothing."""
+    parts = urlsplit(migrated_postgres_url)
+    query = "&".join(filter(None, (parts.query, "role=pg_signal_backend")))
+    return urlunsplit(parts._replace(query=query))
 
 
 @pytest.fixture

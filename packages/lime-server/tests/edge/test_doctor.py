@@ -201,7 +201,9 @@ def test_room_on_the_disk(free, level):
     assert "5 MB" in found.message
 
 
-async def test_a_user_who_may_not_see_much_is_told_what_it_sees(look, migrated_postgres_url):
+async def test_a_user_who_may_not_see_much_is_told_what_it_sees(
+    look, migrated_postgres_url, reduced_postgres_url
+):
     # As a role that sees its tables and no more: what a managed database gives.
     await execute(
         migrated_postgres_url,
@@ -211,7 +213,7 @@ async def test_a_user_who_may_not_see_much_is_told_what_it_sees(look, migrated_p
             for schema in subject._SCHEMAS
         ),
     )
-    found = await look(database_url=f"{migrated_postgres_url}&role=pg_signal_backend")
+    found = await look(database_url=reduced_postgres_url)
     assert "GRANT pg_monitor" in found["write-ahead log"].message
     assert found["disk"].level == "ok"
 
@@ -305,7 +307,7 @@ def test_sizes_are_readable(number, shown):
     assert subject._bytes(number) == shown
 
 
-async def test_a_user_who_may_not_read_anything_is_told_so_once(look, migrated_postgres_url):
-    found = await look(database_url=f"{migrated_postgres_url}&role=pg_signal_backend")
+async def test_a_user_who_may_not_read_anything_is_told_so_once(look, reduced_postgres_url):
+    found = await look(database_url=reduced_postgres_url)
     assert found["postgres"].level == "error"
     assert "may not read the tables" in found["postgres"].message

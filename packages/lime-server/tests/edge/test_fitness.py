@@ -189,6 +189,6 @@ async def test_limits_and_times_that_are_unwise(look):
     assert found["key rotation"][0] == "warning"
 
 
-async def test_a_user_who_may_not_read_is_told_so(look, migrated_postgres_url):
-    found = await look(database_url=f"{migrated_postgres_url}&role=pg_signal_backend")
+async def test_a_user_who_may_not_read_is_told_so(look, reduced_postgres_url):
+    found = await look(database_url=reduced_postgres_url)
     assert found["postgres"] == ("error", "This user may not read the tables of lime-server.")
