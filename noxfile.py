@@ -422,8 +422,9 @@ def other_clients(
 def debian_engines(session: nox.Session) -> None:
     """The server's and the contract's tests once more, on Debian's PostgreSQL and Redis."""
     session.run(
-        "python", "tools/debian_engines.py", "pytest", "packages/lime-server", "tests/contract"
-    )
+        "python", "tools/debian_engines.py",
+        "pytest", "-n", WORKERS, "packages/lime-server", "tests/contract",
+    )  # fmt: skip
 
 
 FUZZ_TARGETS = (

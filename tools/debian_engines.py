@@ -26,6 +26,15 @@ from pathlib import Path
 LEAST_POSTGRES = 15
 START_TIMEOUT = 60.0
 POLICY = Path("/usr/sbin/policy-rc.d")
+POSTGRES_SETTINGS = (
+    "listen_addresses=127.0.0.1",
+    "max_connections=200",
+    "log_min_messages=fatal",
+    # Tests make thousands of databases, and none of them has to outlive the machine's power.
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+)
 
 
 class NotHereError(Exception):
@@ -107,8 +116,7 @@ def running_postgres(programs: Path, folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         user=user,
     )
-    settings = ("listen_addresses=127.0.0.1", "max_connections=200", "log_min_messages=fatal")
-    options = [part for setting in settings for part in ("-c", setting)]
+    options = [part for setting in POSTGRES_SETTINGS for part in ("-c", setting)]
     server = subprocess.Popen(
         [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", str(data), *options],
         user=user,
