@@ -244,3 +244,11 @@ def tab_to(person, role, name):
             return
         person.page.keyboard.press("Tab")
     raise AssertionError(f"no way to {role} {name!r} by Tab")
+
+
+def test_the_mailbox_of_a_development_server_fits_on_a_phone(newcomer, server):
+    page = newcomer.page
+    page.goto(server.ready["mailbox_url"])
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
+    page.set_viewport_size({"width": checks.WIDTHS["narrow"], "height": checks.HEIGHT})
+    checks.assert_fits(page)
