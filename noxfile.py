@@ -72,6 +72,7 @@ nox.options.sessions = [
     "bench-smoke",
     "bench-check",
     "demo",
+    "gates-selftest",
 ]
 
 
@@ -92,7 +93,8 @@ def types(session: nox.Session) -> None:
     session.run("mypy", "vectors")
     session.run(
         "mypy", "--explicit-package-bases", "tests/support", "tests/contract/promises.py",
-        "tests/test_build", *map(str, chaos_sources()),
+        "tests/test_build", "tests/gates/scratch.py", "tests/gates/selftest.py",
+        "tests/gates/table.py", *map(str, chaos_sources()),
     )  # fmt: skip
 
 
@@ -304,6 +306,18 @@ def deploy(session: nox.Session) -> None:
         session.run("check-jsonschema", "--builtin-schema", rules, *workflows)
     session.run("zizmor", "--offline", "--no-progress", "--pedantic", ".github")
     session.run(str(ROOT / ".venv/bin/python"), "tools/deploy.py", external=True)
+
+
+@nox.session(name="gates-selftest", venv_backend="venv")
+def gates_selftest(session: nox.Session) -> None:
+    """Every gate bites: each is shown a violation of its own, in a copy of the repository. `-- -m
+    long` tries those that need a browser or other environments."""
+    # The linters of `deploy`; everything else is our own environment's.
+    install_locked(session, "deploy")
+    session.run(
+        str(ROOT / ".venv/bin/python"), "-m", "pytest", "tests/gates", "-n", WORKERS,
+        "--dist", "loadgroup", *(session.posargs or ("-m", "not long")), external=True,
+    )  # fmt: skip
 
 
 @nox.session

@@ -1,0 +1,29 @@
+"""Every gate bites: each is shown a violation of its own."""
+
+import pytest
+
+from tests.gates.scratch import Scratch
+from tests.gates.selftest import SelfTest
+from tests.gates.table import GATES, Gate
+
+LONG = 1500
+"""Seconds, for what installs environments first."""
+
+
+def marked(gate: Gate):
+    """Gates of a session stay in one process, whose copy has the caches that they share."""
+    marks = [pytest.mark.xdist_group(gate.session)]
+    if gate.long:
+        marks += [pytest.mark.long, pytest.mark.timeout(LONG)]
+    return pytest.param(gate, id=f"{gate.session}: {gate.name}", marks=marks)
+
+
+@pytest.fixture(scope="session")
+def selftest(scratch: Scratch) -> SelfTest:
+    return SelfTest(scratch)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("gate", map(marked, GATES))
+def test_the_gate_bites(selftest: SelfTest, gate: Gate) -> None:
+    selftest.prove(gate)
