@@ -885,7 +885,13 @@ BENCHMARKS = (
         ),
         long=True,
     ),
-    Gate("The demonstration", "demo", "python tools/demo", "", (NOBODY_GETS_IN,)),
+    Gate(
+        "The demonstration",
+        "demo",
+        "python tools/demo",
+        "The demonstration failed",
+        (NOBODY_GETS_IN,),
+    ),
 )
 
 

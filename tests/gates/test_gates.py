@@ -24,6 +24,6 @@ def selftest(scratch: Scratch) -> SelfTest:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("gate", map(marked, GATES))
+@pytest.mark.parametrize("gate", [marked(gate) for gate in GATES])
 def test_the_gate_bites(selftest: SelfTest, gate: Gate) -> None:
     selftest.prove(gate)
