@@ -117,6 +117,10 @@ class Link:
         """Half-open, the other way round: those who called are told, those who answer are not."""
         self._network.run(self._drop(lambda pair: pair.caller))
 
+    def reset(self) -> None:
+        """Reset every connection; new ones are welcome."""
+        self._network.run(self._reset())
+
     def end(self) -> None:
         """Cut it for good, and give the port back."""
         self.cut()
@@ -142,9 +146,7 @@ class Link:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for pair in list(self._pairs):
-            pair.caller.transport.abort()
-            pair.answerer.transport.abort()
+        await self._reset()
 
     async def _mend(self) -> None:
         await self._set(flows=True, delay=0.0)
@@ -161,6 +163,11 @@ class Link:
         for pair in list(self._pairs):
             pair.half_open = True
             side(pair).transport.abort()
+
+    async def _reset(self) -> None:
+        for pair in list(self._pairs):
+            pair.caller.transport.abort()
+            pair.answerer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, caller: asyncio.StreamWriter) -> None:
         try:

@@ -314,6 +314,11 @@ class Stage:
         for link in ("agents", "sites"):
             self.links[link].lead_to(*addresses)
 
+    def spread(self) -> None:
+        """Let everybody connect anew, and so to all servers."""
+        for link in ("agents", "sites"):
+            self.links[link].reset()
+
     def _start_servers(self) -> None:
         for name in self.cast.servers:
             self.add_server(name).start()

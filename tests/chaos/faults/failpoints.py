@@ -12,7 +12,7 @@ from tests.chaos.stage import Cast, Stage
 from tests.support.commands import ServerFailedError
 
 MILDER = ("error", "sleep", "stall")
-"""What can happen at a point beside the end of the process."""
+"""What can happen at a point beside the end of the process; each a quarter as often."""
 KILLED = 137
 """What the test build ends with."""
 SHARE = 0.2
@@ -35,8 +35,9 @@ def hit(point: str) -> Callable[[Stage], None]:
     """One server, with something wrong at one point: it ends there, fails, or is held up."""
 
     def act(stage: Stage) -> None:
-        for action in ("exit", *MILDER):
-            _arm(stage, f"{point}:{action}:{SHARE}", point)
+        _arm(stage, f"{point}:exit:{SHARE}", stage.hits)
+        for action in MILDER:
+            _arm(stage, f"{point}:{action}:{SHARE}", _quarter(stage.hits))
         _disarm(stage)
 
     return act
@@ -45,14 +46,15 @@ def hit(point: str) -> Callable[[Stage], None]:
 def everywhere(stage: Stage) -> None:
     """One server that ends, fails or is held up at any point at all, now and then."""
     for action in ("exit", *MILDER):
-        _arm(stage, ",".join(f"{point}:{action}:0.03" for point in LOGIN_POINTS), *LOGIN_POINTS)
+        _arm(stage, ",".join(f"{point}:{action}:0.03" for point in LOGIN_POINTS), stage.hits)
     _disarm(stage)
 
 
 def expire(stage: Stage) -> None:
     """It ends where requests have expired, and nobody was woken: the site hears that nobody came."""
-    for action in ("exit", *MILDER):
-        _arm(stage, f"expire.after_commit:{action}", "expire.after_commit")
+    _arm(stage, "expire.after_commit:exit", stage.hits)
+    for action in MILDER:
+        _arm(stage, f"expire.after_commit:{action}", _quarter(stage.hits))
     _disarm(stage)
     now = time.monotonic()
     stage.until(
@@ -123,15 +125,29 @@ def _dies_at(stage: Stage, point: str, *command: str, **settings: str) -> bool:
     return False
 
 
-def _arm(stage: Stage, plan: str, *points: str) -> None:
-    """Let the first server live with `plan` until something happened often enough."""
+def _quarter(hits: int) -> int:
+    return max(1, hits // 4)
+
+
+def _arm(stage: Stage, plan: str, hits: int) -> None:
+    """Let the first server live with `plan` until something happened so often."""
     name = next(iter(stage.servers))
     log = stage.folder / "hits.log"
     server = stage.servers[name]
     server.environment |= {"LIME_TEST_FAILPOINT": plan, "LIME_TEST_FAILPOINT_LOG": str(log)}
     before = _hits(log)
     server.kill()
-    stage.until(lambda: _hits(log) - before >= stage.hits, within=PATIENCE, what=f"{plan} was hit")
+    helped = 0
+
+    def happened() -> bool:
+        nonlocal helped
+        if helped != server.lives and server.is_ready:
+            # While it was away everybody went to the other server, and connections last.
+            helped = server.lives
+            stage.spread()
+        return _hits(log) - before >= hits
+
+    stage.until(happened, within=PATIENCE, what=f"{plan} was hit")
     stage.faults["failpoint hit"] += _hits(log) - before
 
 
