@@ -97,6 +97,16 @@ def test_every_nox_session_that_a_document_names_exists():
     assert mentioned <= sessions
 
 
+def test_every_test_that_a_document_names_exists():
+    code = "\n".join(path.read_text() for path in tracked("*.py") if "test" in path.name)
+    there_are = set(re.findall(r"^ *(?:async )?def (test_\w+)", code, re.MULTILINE))
+    mentioned = {
+        name for document in DOCUMENTS for name in re.findall(r"`(test_\w+)`", document.read_text())
+    }
+    assert len(mentioned) > 30
+    assert mentioned <= there_are
+
+
 def test_the_changelog_tells_of_the_version_that_is_built():
     version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
     assert version

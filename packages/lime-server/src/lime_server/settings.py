@@ -345,6 +345,13 @@ class Settings(BaseSettings):
         le=86400,
         description="Seconds after which an event stream is ended; clients reconnect.",
     )
+    stream_patience: Seconds = Field(
+        30,
+        le=300,
+        description="Seconds for which the reader of an event stream may take nothing, once what "
+        "is buffered for it is full (some hundred KiB); then its connection is dropped. Events it "
+        "has not acknowledged go to the next stream.",
+    )
     poll_interval: Seconds = Field(
         2,
         le=60,

@@ -20,7 +20,7 @@ from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.keys import MemoryKeys
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
-from lime_server.infrastructure.web.body import Bodies, check_json
+from lime_server.infrastructure.web.body import MOST_VALUES, Bodies, check_json
 from lime_server.infrastructure.web.clients import client_address, login_request_id
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.errors import Errors
@@ -419,6 +419,26 @@ async def test_json_that_could_be_read_in_two_ways_is_refused(client, body):
         answer = await client.post("/things", content=body, headers={"Content-Type": kind})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
         assert answer.json()["error"]["message"] == "The body is not valid JSON."
+
+
+@pytest.mark.parametrize("marks", [b"0,", b"[],", b'{"a":0},'])
+async def test_json_of_too_many_values_is_not_read(client, monkeypatch, marks):
+    def read(_body):
+        raise AssertionError
+
+    monkeypatch.setattr("lime_server.infrastructure.web.body.check_json", read)
+    json = {"Content-Type": "application/json"}
+    most = MOST_VALUES // (marks.count(b"[") + marks.count(b"{") + 1)
+    body = b"[" + marks * (most + 1) + b"0]"
+    answer = await client.post("/things", content=body, headers=json)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert answer.json()["error"]["message"] == "The body has too many values."
+
+
+async def test_as_many_values_as_are_allowed_are_read(client):
+    # Two of them are the object and its member, as they are counted: the rest are marks in a text.
+    answer = await client.post("/things", json={"name": "," * (MOST_VALUES - 2)})
+    assert answer.status_code == 200
 
 
 def test_plain_json_is_fine():

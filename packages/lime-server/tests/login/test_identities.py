@@ -1,8 +1,20 @@
 """Owners, agents and sites, on both kinds of stores."""
 
+from datetime import timedelta
+
 import pytest
 
-from lime_server.core.errors import Conflict, InvalidInput, NotFound
+from lime_server.core.errors import (
+    Conflict,
+    InvalidAgentToken,
+    InvalidInput,
+    NotFound,
+    SiteTokenInvalid,
+)
+from lime_server.core.held_tokens import HeldTokens
+from lime_server.core.tokens import Token, TokenKind
+from lime_server.infrastructure.postgres.pool import Database
+from lime_server.infrastructure.postgres.registry import PostgresHeldTokens
 
 NOBODY = "0190a2b4-0000-7000-8000-000000000000"
 
@@ -61,6 +73,49 @@ async def test_tokens_that_no_longer_work_are_named(world):
     agents = hash_(world.agent_token.text)
     assert await world.backend.sites.spent({good, unknown, agents}, now) == {unknown, agents}
     assert await world.backend.sites.spent(set(), now) == set()
+
+
+@pytest.mark.parametrize("kind", [TokenKind.AGENT, TokenKind.SITE])
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+async def test_a_good_an_unknown_and_a_spent_token_are_looked_up_alike(world, monkeypatch, kind):
+    # Times are not compared, because they say little on a busy machine. What is compared is all that
+    # could make a difference: every statement, and the kinds and sizes of what goes into it. It is
+    # a keyed hash of the token, so that also an index tells nothing of the tokens it holds.
+    good, authenticate = {
+        TokenKind.AGENT: (world.agent_token, world.agents.authenticate),
+        TokenKind.SITE: (world.site_token, world.sites.authenticate),
+    }[kind]
+    holder = {TokenKind.AGENT: world.agent.agent_id, TokenKind.SITE: world.site.site_id}[kind]
+    database = world.backend.agents._database
+    store = PostgresHeldTokens(database, kind)
+    held = HeldTokens(store, world.sites._tokens, world.clock, kind)
+    asked = []
+    fetch = Database.fetch
+
+    async def recorded(self, query, *arguments):
+        asked.append((query, [_shape(argument) for argument in arguments]))
+        return await fetch(self, query, *arguments)
+
+    monkeypatch.setattr(Database, "fetch", recorded)
+    for other in ("fetchrow", "fetchval", "execute", "acquire"):
+        monkeypatch.setattr(Database, other, None)
+    await authenticate(good.text)
+    monkeypatch.undo()
+    _, new = await held.rotate(holder, timedelta(0))
+    world.clock.advance(1)
+    monkeypatch.setattr(Database, "fetch", recorded)
+    await authenticate(new.text)
+    for refused in (good.text, Token.new(kind).text):
+        with pytest.raises((InvalidAgentToken, SiteTokenInvalid)):
+            await authenticate(refused)
+    assert len(asked) == 4
+    assert all(each == asked[0] for each in asked)
+    assert asked[0][1][0] == [32]
+
+
+def _shape(argument):
+    """The sizes of hashes; of a time, that it is one."""
+    return [len(each) for each in argument] if isinstance(argument, list) else type(argument)
 
 
 async def test_what_admits_a_site_does_not_show(world):

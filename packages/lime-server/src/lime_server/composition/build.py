@@ -189,7 +189,9 @@ def _site_login(parts: Parts, delivery: Delivery) -> SiteLoginParts:
             delivery_window=_seconds(settings.delivery_window),
         ),
     )
-    timing = StreamTiming(settings.keepalive_interval, settings.stream_lifetime)
+    timing = StreamTiming(
+        settings.keepalive_interval, settings.stream_lifetime, settings.stream_patience
+    )
     streams = StreamParts(delivery, passports, timing)
     return SiteLoginParts(logins, parts.agents, parts.sites, passports, streams)
 
