@@ -129,7 +129,7 @@ def test_a_million_members_are_not_read(
         b'\xef\xbb\xbf{"redirect_url":"https://shop.example/"}',
         b'{"redirect_url":"https://shop.example/"} {}',
         b'{"redirect_url":NaN}',
-        b"[" * 60_000,
+        b"[" * 9000,
         b'{"redirect_url":' * 4000,
         b"\xff\xfe{\x00}\x00",
     ],

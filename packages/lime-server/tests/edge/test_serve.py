@@ -167,6 +167,8 @@ async def test_requests_on_one_connection_are_answered_in_order(start):
         b"Content-Length: 5\r\nContent-Length: 6\r\n",
         b"Content-Length: +5\r\n",
         b"Content-Length : 5\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"transfer-encoding: identity\r\n",
         b"X: a\r\n folded\r\n",
     ],
 )
@@ -300,6 +302,16 @@ async def test_one_connection_too_many_is_told_to_come_back(start):
     assert b"retry-after: 1" in answer
     for _, writer in held:
         writer.close()
+
+
+async def test_chunks_are_a_body_however_they_are_spelt(start):
+    server = await start()
+    coding = b"TRANSFER-ENCODING: \t Chunked \r\n"
+    answer = await server.say(
+        b"POST /echo HTTP/1.1\r\n" + HOST + CLOSE + coding + b"\r\n1\r\na\r\n0\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'"a"')
 
 
 async def test_an_upgrade_is_not_taken_up(start):

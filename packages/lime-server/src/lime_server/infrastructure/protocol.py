@@ -25,6 +25,10 @@ class HeadersTooLargeError(Exception):
     """Raised inside the parser's callbacks to stop it."""
 
 
+class UnknownCodingError(Exception):
+    """The same, for a body of which nobody could tell where it ends."""
+
+
 def guarded(
     *, max_header_bytes: int, header_timeout: float, max_connections: int
 ) -> type[HttpToolsProtocol]:
@@ -99,6 +103,10 @@ class _Guarded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + _FRAMING)
+        # The parser takes a coding that it does not know for a body that goes on until the
+        # connection ends, which no request has (RFC 9112, section 6.3).
+        if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise UnknownCodingError
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
