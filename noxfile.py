@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import nox
@@ -467,6 +468,28 @@ def fuzz(session: nox.Session) -> None:
             )  # fmt: skip
 
 
+@nox.session(venv_backend="venv")
+def mutants(session: nox.Session) -> None:
+    """Changes of one target that its tests do not notice: `nox -s mutants -- lime-sites-jwks`, or
+    one file of a crate, `-- lime-jwt src/verify.rs`, which wants `cargo install cargo-mutants`."""
+    target, *files = session.posargs or ["lime-sites-jwks"]
+    if files:
+        only = [f"--file=crates/{target}/{file}" for file in files]
+        session.run(
+            "cargo", "mutants", "--package", target, *only, "--jobs=1", "--output=build/mutants",
+            external=True,
+        )  # fmt: skip
+        return
+    install_locked(session, "mutants")
+    folder = ROOT / "build" / "mutants" / target
+    session.run(sys.executable, "tools/mutants.py", target, str(folder), external=True)
+    # Everything but mutmut is where our own packages are.
+    environment = {"PYTHONPATH": sysconfig.get_path("purelib")}
+    with session.chdir(folder):
+        session.run("mutmut", "run", "--max-children", "1", env=environment)
+        session.run("mutmut", "results", env=environment)
+
+
 @nox.session(name="chaos-smoke")
 def chaos_smoke(session: nox.Session) -> None:
     """Kill, cut and fill things while logins happen, for a few seconds each: nothing is lost."""
@@ -528,11 +551,11 @@ def lock(session: nox.Session) -> None:
     """Compile the lock files anew: pinned, hashed, and silent about where packages come from."""
     names = (
         "dev", "server", "release", "deploy", "wild-clients", "mcp-1", "mcp-1-first", "fastmcp",
-        "node",
+        "node", "mutants",
     )  # fmt: skip
     for name in names:
-        # What ships is what was tested.
-        like = ("--constraint", "requirements/dev.txt") if name == "server" else ()
+        # What ships is what was tested, and what runs beside dev.txt must agree with it.
+        like = ("--constraint", "requirements/dev.txt") if name in {"server", "mutants"} else ()
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links",
