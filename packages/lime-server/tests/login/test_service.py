@@ -201,6 +201,44 @@ async def test_of_fifty_agents_at_once_exactly_one_gets_in(world):
     assert (await world.logins.status(world.site, request_id)).agent_id == winners[0].agent_id
 
 
+@pytest.mark.parametrize(
+    ("faster", "same_agent", "slower", "outcome"),
+    [
+        ("approve", True, "approve", State.APPROVED),
+        ("deny", True, "deny", State.DENIED),
+        ("approve", False, "approve", None),
+        ("deny", False, "deny", None),
+        ("deny", True, "approve", None),
+        ("approve", True, "deny", None),
+    ],
+)
+async def test_who_is_overtaken_has_the_outcome_of_the_same_decision_or_none(
+    world, monkeypatch, faster, same_agent, slower, outcome
+):
+    request_id = await world.request()
+    nonce = await world.solved(request_id)
+    store = type(world.backend.logins)
+    decide = store.decide
+
+    async def say(word, agent):
+        given = (nonce,) if word == "approve" else ()
+        return await getattr(world.logins, word)(agent, request_id, *given)
+
+    async def overtaken(self, *arguments):
+        # The other one comes between the moment when this one has looked, and when it writes.
+        monkeypatch.setattr(store, "decide", decide)
+        await say(faster, world.agent if same_agent else world.stranger)
+        return await decide(self, *arguments)
+
+    monkeypatch.setattr(store, "decide", overtaken)
+    if outcome is None:
+        with pytest.raises(SiteLoginRequestNotFound):
+            await say(slower, world.agent)
+    else:
+        login = await say(slower, world.agent)
+        assert (login.state, login.agent_id) == (outcome, world.agent.agent_id)
+
+
 async def test_of_one_agents_fifty_tries_at_once_all_have_the_same_outcome(world):
     request_id = await world.request()
     nonce = await world.solved(request_id)
@@ -350,6 +388,8 @@ async def test_a_browser_may_be_sent_there(small_world, url):
         "https://shop.example/a b",
         "https://shop.example/\n",
         "https://shop.example\\@evil.example/",
+        "https://shop.example/\\evil.example",
+        "https://shop.example\\.evil.example/",
         "https://shöp.example/",
         "https://" + "a" * 2041,
     ],
@@ -358,6 +398,10 @@ def test_a_browser_must_not_be_sent_there(url):
     with pytest.raises(InvalidInput) as error:
         fit_redirect_url(url)
     assert error.value.detail == {"field": "redirect_url"}
+    assert str(error.value) == (
+        "redirect_url must be an https URL (http only on loopback) of at most 2048 "
+        "printable ASCII characters, without a user name."
+    )
 
 
 def test_http_without_a_host_is_not_loopback():
