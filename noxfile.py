@@ -468,7 +468,7 @@ def fuzz(session: nox.Session) -> None:
             )  # fmt: skip
 
 
-@nox.session(venv_backend="venv")
+@nox.session(name="mutants", venv_backend="venv")
 def mutants(session: nox.Session) -> None:
     """Changes of one target that its tests do not notice: `nox -s mutants -- lime-sites-jwks`, or
     one file of a crate, `-- lime-jwt src/verify.rs`, which wants `cargo install cargo-mutants`."""
