@@ -59,6 +59,7 @@ nox.options.sessions = [
     "contract",
     "attacks",
     "operations",
+    "scaling",
     "schema",
     "portal",
     "portal-browser",
@@ -161,6 +162,13 @@ def attacks(session: nox.Session) -> None:
 def operations(session: nox.Session) -> None:
     """What operators do: restoring on another machine, stopping and moving servers."""
     session.run("pytest", "tests/operations", *session.posargs)
+
+
+@nox.session
+def scaling(session: nox.Session) -> None:
+    """Logins behind PgBouncer, with Redis under Sentinels and as a cluster, as Debian packages
+    them."""
+    session.run("python", "tools/debian_engines.py", "pytest", "tests/scaling", *session.posargs)
 
 
 @nox.session(name="wheels", venv_backend="venv")

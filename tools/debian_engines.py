@@ -21,6 +21,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # What the server promises to work with: PostgreSQL 15 and up.
 LEAST_POSTGRES = 15
@@ -60,16 +63,33 @@ def main(command: list[str]) -> int:
 
 def find_or_install() -> tuple[Path, Path]:
     """The folder of PostgreSQL's programs, and the Redis server's path."""
+    return _found_or_installed(find, "PostgreSQL 15+ with Redis", "postgresql", "redis-server")
+
+
+def find_or_install_pgbouncer() -> Path:
+    """PgBouncer's path."""
+    return _found_or_installed(find_pgbouncer, "PgBouncer", "pgbouncer")
+
+
+def _found_or_installed(find: Callable[[], T | None], what: str, *packages: str) -> T:
+    """What `find` finds, if need be after Debian's `packages` were installed."""
     if (found := find()) is not None:
         return found
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise NotHereError("no PostgreSQL 15+ with Redis, and only root on Debian can install it")
+        raise NotHereError(f"no {what}, and only root on Debian can install it")
     with no_services_started():
         apt("update")
-        apt("install", "--no-install-recommends", "postgresql", "redis-server")
+        apt("install", "--no-install-recommends", *packages)
     if (found := find()) is None:
         raise NotHereError("Debian's packages did not bring the programs we expected")
     return found
+
+
+def find_pgbouncer() -> Path | None:
+    """Where it is, if it is installed."""
+    # Debian keeps it among the administrator's programs, where others may not look.
+    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    return Path(found) if found else None
 
 
 def find() -> tuple[Path, Path] | None:

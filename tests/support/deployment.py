@@ -70,12 +70,16 @@ class Engines:
 class Deployment:
     """A migrated database with owners, agents and sites, and the settings that its servers share."""
 
-    def __init__(self, folder: Path, engines: Engines, databases: Databases) -> None:
+    def __init__(
+        self, folder: Path, engines: Engines, databases: Databases, **settings: str
+    ) -> None:
+        """`settings` are what its servers and commands are told beside, or instead of, `engines`."""
         self.folder = folder
         self.settings: dict[str, str] = {
             "LIME_DATABASE_URL": engines.database_url,
             "LIME_REDIS_URL": engines.redis_url,
             "LIME_MASTER_KEY": new_master_key(),
+            **settings,
         }
         self._engines = engines
         self._databases = databases

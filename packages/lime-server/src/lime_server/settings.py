@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         10, ge=2, le=200, description="Most connections to PostgreSQL that this process opens."
     )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="What stands before PostgreSQL. `transaction`: a pooler that lends a "
+        "connection for one transaction, such as PgBouncer with `pool_mode = transaction`; nothing "
+        "is then kept between transactions, so that every statement is planned anew.",
+    )
     database_timeout: Seconds = Field(
         5,
         le=60,
@@ -191,7 +197,9 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis (7 or newer) or Valkey, `redis://`, `rediss://` or `unix://`. Carries "
+        description="Redis (7 or newer) or Valkey: one server, `redis://`, `rediss://` or "
+        "`unix://`; a primary that Sentinels know, `redis+sentinel://HOST:26379,…/NAME/0`; "
+        "or a cluster, `redis+cluster://HOST:6379,HOST:6379`; `rediss+…` for TLS. Carries "
         "wake-ups and rate limits only. Without it a single process works fully; several are "
         "slower to hear of each other and count their limits apart.",
     )

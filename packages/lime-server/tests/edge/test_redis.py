@@ -12,6 +12,7 @@ from lime_server.core.ports import Limit
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.limiter import MemoryLimiter, refuse_after
 from lime_server.infrastructure.redis import engine as engine_module
+from lime_server.infrastructure.redis.address import parse
 from lime_server.infrastructure.redis.bell import RedisBell
 from lime_server.infrastructure.redis.engine import (
     Engine,
@@ -45,7 +46,7 @@ async def open_engine(ticks):
     opened = []
 
     def make(url, timeout=5.0):
-        made = Engine(connect(url, timeout=timeout), timeout=timeout, monotonic=ticks)
+        made = Engine(connect(parse(url), timeout=timeout), timeout=timeout, monotonic=ticks)
         opened.append(made)
         return made
 
@@ -264,7 +265,7 @@ async def ringing(redis_url, open_engine):
     async def make(**options):
         bell = RedisBell(
             open_engine(options.get("url", redis_url)),
-            options.get("url", redis_url),
+            parse(options.get("url", redis_url)),
             timeout=5.0,
             random=lambda: 0.01,
             silence=options.get("silence", 30.0),
@@ -330,7 +331,9 @@ async def test_ringing_without_redis_reaches_this_process_and_raises_nothing(ope
         pauses.put_nowait(seconds)
         await asyncio.sleep(0)
 
-    bell = RedisBell(open_engine(NOWHERE), NOWHERE, timeout=1.0, random=lambda: 1.0, sleep=sleep)
+    bell = RedisBell(
+        open_engine(NOWHERE), parse(NOWHERE), timeout=1.0, random=lambda: 1.0, sleep=sleep
+    )
     heard, _ = heard_by(bell)
     await bell.ring("login", "1")
     assert heard.get_nowait() == ("login", "1")
@@ -424,7 +427,7 @@ async def test_a_bell_ends_even_if_its_client_loses_the_cancellation(open_engine
             except asyncio.CancelledError:
                 raise ConnectionError("the line broke meanwhile") from None
 
-    bell = Lossy(open_engine(redis_url), redis_url, timeout=5.0, random=lambda: 0.01)
+    bell = Lossy(open_engine(redis_url), parse(redis_url), timeout=5.0, random=lambda: 0.01)
     task = asyncio.create_task(bell.run())
     await hearing.wait()
     task.cancel()

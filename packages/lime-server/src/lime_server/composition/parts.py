@@ -49,6 +49,7 @@ from lime_server.infrastructure.postgres.keys import PostgresKeys
 from lime_server.infrastructure.postgres.logins import PostgresLogins
 from lime_server.infrastructure.postgres.migrator import require_current
 from lime_server.infrastructure.postgres.pool import open_database
+from lime_server.infrastructure.redis.address import parse
 from lime_server.infrastructure.redis.bell import RedisBell
 from lime_server.infrastructure.redis.engine import Engine, connect
 from lime_server.infrastructure.redis.limiter import RedisLimiter
@@ -58,7 +59,7 @@ from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.modules.binding.ports import BindingStore
 from lime_server.modules.mcp_oauth.ports import Documents
 from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
-from lime_server.settings import Settings
+from lime_server.settings import Settings, SettingsError
 
 Background = Callable[[], Awaitable[object]]
 """Something that runs for as long as the server does."""
@@ -107,7 +108,8 @@ class Parts:
 async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> AsyncIterator[Parts]:
     """The parts that `settings` describe. With a `mailbox`, mails go there.
 
-    Raises SettingsError for a master key that cannot be had, MigrationError for a database of
+    Raises SettingsError for a master key that cannot be had and an address of Redis that is none,
+    MigrationError for a database of
     another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be
     absent.
     """
@@ -118,6 +120,7 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
                 settings.database_url.get_secret_value(),
                 size=settings.database_pool_size,
                 patience=settings.database_timeout,
+                pooler=settings.database_pooler,
             )
         )
         async with database.acquire() as connection:
@@ -214,9 +217,13 @@ async def _messaging(settings: Settings) -> AsyncIterator[_Messaging]:
     if settings.redis_url is None:
         yield _Messaging(MemoryBell(), alone, {}, ())
         return
-    url, patience = settings.redis_url.get_secret_value(), settings.redis_timeout
-    engine = Engine(connect(url, timeout=patience), timeout=patience, monotonic=time.monotonic)
-    bell = RedisBell(engine, url, timeout=patience, random=random.random)
+    patience = settings.redis_timeout
+    try:
+        address = parse(settings.redis_url.get_secret_value())
+    except ValueError as error:
+        raise SettingsError(f"LIME_REDIS_URL: {error}") from None
+    engine = Engine(connect(address, timeout=patience), timeout=patience, monotonic=time.monotonic)
+    bell = RedisBell(engine, address, timeout=patience, random=random.random)
     try:
         yield _Messaging(bell, RedisLimiter(engine, alone), {"redis": engine}, (bell.run,))
     finally:

@@ -7,13 +7,14 @@ import re
 import shutil
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
-from redis.exceptions import RedisError, ResponseError
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ResponseError
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
@@ -21,7 +22,8 @@ from lime_server.infrastructure import fitness
 from lime_server.infrastructure.fitness import Finding
 from lime_server.infrastructure.postgres.migrator import Migration, migrations
 from lime_server.infrastructure.postgres.pool import failures_as_unavailable
-from lime_server.infrastructure.redis.engine import connect
+from lime_server.infrastructure.redis.address import parse
+from lime_server.infrastructure.redis.engine import FAILURES, Client, close, connect, ping
 from lime_server.settings import Settings
 
 OLDEST_POSTGRES = 15
@@ -93,7 +95,7 @@ async def _postgres(settings: Settings, monotonic: Callable[[], float]) -> list[
                 ),
                 await _durability(connection),
                 await _indexes(connection, migrations()),
-                await _connections(connection, settings.database_pool_size),
+                await _room(connection, settings),
                 *await _disk(connection),
             ]
     except (Unavailable, asyncpg.InsufficientPrivilegeError):
@@ -106,7 +108,11 @@ async def _connected(settings: Settings) -> AsyncIterator[Connection]:
     patience = settings.database_timeout
     with failures_as_unavailable():
         connection = await asyncpg.connect(
-            settings.database_url.get_secret_value(), timeout=patience, command_timeout=patience
+            settings.database_url.get_secret_value(),
+            timeout=patience,
+            command_timeout=patience,
+            # Behind a pooler nothing may be kept, and elsewhere nothing need be.
+            statement_cache_size=0,
         )
         try:
             yield connection
@@ -222,6 +228,12 @@ def expected_indexes(known: Sequence[Migration]) -> set[str]:
     return names
 
 
+async def _room(connection: Connection, settings: Settings) -> Finding:
+    if settings.database_pooler == "transaction":
+        return Finding("ok", "connections", "The pooler opens them, and is not asked.")
+    return await _connections(connection, settings.database_pool_size)
+
+
 async def _connections(connection: Connection, pool_size: int) -> Finding:
     row = await connection.fetchrow(_CONNECTIONS)
     assert row is not None  # noqa: S101 - it has no FROM
@@ -302,36 +314,64 @@ async def _redis(settings: Settings, clock: Clock, monotonic: Callable[[], float
     if settings.redis_url is None:
         return []
     try:
-        client = connect(settings.redis_url.get_secret_value(), timeout=settings.redis_timeout)
-    except (ValueError, RedisError):
+        address = parse(settings.redis_url.get_secret_value())
+    except ValueError:
         # `fitness` has said so, here and below.
         return []
+    client = connect(address, timeout=settings.redis_timeout)
     try:
-        info = await client.info()
+        infos = await _infos(client)
         before = clock.now()
-        seconds, microseconds = await client.time()
+        seconds, microseconds = await client.time(**_one_node(client))
         theirs = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+        after = clock.now()
+        oldest = min(infos, key=lambda info: _major(str(info["redis_version"])))
+        fullest = max(infos, key=_fullness)
         return [
-            _redis_version(str(info["redis_version"])),
-            fitness.clock_finding("Redis", before, theirs, clock.now()),
-            await _latency("redis latency", client.ping, monotonic),
-            _memory(int(info["used_memory"]), int(info["maxmemory"])),
+            _redis_version(str(oldest["redis_version"])),
+            fitness.clock_finding("Redis", before, theirs, after),
+            await _latency("redis latency", lambda: ping(client), monotonic),
+            _memory(int(fullest["used_memory"]), int(fullest["maxmemory"])),
         ]
     except ResponseError:
         message = "Answers, but this user may not read INFO and TIME."
         return [Finding("warning", "redis", message, "Let it: ACL SETUSER … +info +time.")]
-    except (RedisError, OSError):
+    except FAILURES:
         return []
     finally:
-        await client.aclose()
+        await close(client)
+
+
+async def _infos(client: Client) -> list[dict[str, Any]]:
+    """What each primary says of itself."""
+    if isinstance(client, RedisCluster):
+        await client.initialize()
+        return [await client.info(target_nodes=node) for node in client.get_primaries()]
+    return [await client.info()]
+
+
+def _one_node(client: Client) -> dict[str, Any]:
+    """Options that send a question to one node of a cluster."""
+    if isinstance(client, RedisCluster):
+        return {"target_nodes": client.get_primaries()[0]}
+    return {}
+
+
+def _fullness(info: Mapping[str, Any]) -> float:
+    most = int(info["maxmemory"])
+    return int(info["used_memory"]) / most if most else 0.0
 
 
 def _redis_version(version: str) -> Finding:
-    # Valkey says here which Redis it is like.
-    if int(version.partition(".")[0]) < OLDEST_REDIS:
+    if _major(version) < OLDEST_REDIS:
         advice = f"Move to Redis {OLDEST_REDIS} or newer, or to Valkey."
         return Finding("error", "redis version", f"{version} is too old.", advice)
     return Finding("ok", "redis version", f"Redis {version}, or like it.")
+
+
+def _major(version: str) -> int:
+    # Valkey says here which Redis it is like.
+    return int(version.partition(".")[0])
 
 
 def _memory(used: int, most: int) -> Finding:

@@ -8,7 +8,6 @@ from ipaddress import ip_address
 from typing import Literal
 
 import asyncpg
-from redis.exceptions import RedisError
 
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
@@ -21,7 +20,8 @@ from lime_server.infrastructure.postgres.migrator import (
     MigrationError,
     require_current,
 )
-from lime_server.infrastructure.postgres.pool import Database, open_database
+from lime_server.infrastructure.postgres.pool import Connection, Database, open_database
+from lime_server.infrastructure.redis.address import parse
 from lime_server.infrastructure.redis.engine import Engine, connect
 from lime_server.settings import Settings, SettingsError
 
@@ -107,11 +107,18 @@ def _master_key(settings: Settings) -> tuple[Secrets | None, list[Finding]]:
 async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -> list[Finding]:
     url = settings.database_url.get_secret_value()
     try:
-        async with open_database(url, size=2, patience=settings.database_timeout) as database:
+        async with open_database(
+            url,
+            size=2,
+            patience=settings.database_timeout,
+            pooler=settings.database_pooler,
+        ) as database:
             async with database.acquire() as connection:
                 await require_current(connection)
+                pooled = await _pooled(connection)
             return [
                 Finding("ok", "postgres", "Reachable, and at this version."),
+                *_pooler(settings, pooled=pooled),
                 await _clocks(database, clock),
                 await _signing_keys(database, secrets, clock.now(), _rules(settings)),
             ]
@@ -129,6 +136,25 @@ async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -
             "Use the lime-server that this database was migrated with, and a postgresql:// URL."
         )
         return [Finding("error", "postgres", f"{error}.", advice)]
+
+
+async def _pooled(connection: Connection) -> bool:
+    """Whether something stands between this connection and PostgreSQL."""
+    # A pooler makes up the number that it tells at the start.
+    told = connection.get_server_pid()
+    return bool(told != await connection.fetchval("SELECT pg_backend_pid()"))
+
+
+def _pooler(settings: Settings, *, pooled: bool) -> list[Finding]:
+    if pooled and settings.database_pooler == "none":
+        message = "There is a pooler before PostgreSQL, of which the settings know nothing."
+        advice = "Set LIME_DATABASE_POOLER=transaction, unless it lends whole sessions."
+        return [Finding("warning", "database_pooler", message, advice)]
+    if not pooled and settings.database_pooler == "transaction":
+        message = "There is no pooler: every statement is planned anew for nothing."
+        advice = "Unset LIME_DATABASE_POOLER, or let LIME_DATABASE_URL lead to the pooler."
+        return [Finding("warning", "database_pooler", message, advice)]
+    return []
 
 
 async def _clocks(database: Database, clock: Clock) -> Finding:
@@ -200,10 +226,11 @@ async def _redis(settings: Settings, monotonic: Callable[[], float]) -> list[Fin
         return [Finding("warning", "redis", message, advice)]
     timeout = settings.redis_timeout
     try:
-        client = connect(settings.redis_url.get_secret_value(), timeout=timeout)
-    except (ValueError, RedisError):
-        message = "LIME_REDIS_URL is not a redis:// or unix:// URL."
-        return [Finding("error", "redis", message, "Write, say, redis://redis.internal/0.")]
+        address = parse(settings.redis_url.get_secret_value())
+    except ValueError as error:
+        message = "LIME_REDIS_URL is no address of Redis."
+        return [Finding("error", "redis", message, f"{str(error).capitalize()}.")]
+    client = connect(address, timeout=timeout)
     engine = Engine(client, timeout=timeout, monotonic=monotonic)
     try:
         if await engine.ready():

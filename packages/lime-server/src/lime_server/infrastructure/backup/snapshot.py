@@ -110,21 +110,24 @@ async def dump(
     another version than this program, and `core.errors.Unavailable`.
     """
     known = migrator.migrations()
-    async with _connected(database_url) as connection:
-        # Before the snapshot, which would otherwise be older than what a migration then commits.
-        await migrator.hold_off_migrations(connection)
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(_SESSION)
-            await migrator.require_current(connection, known)
-            await _require_own_key(connection, master_key)
-            migrations = [(one.number, one.name, one.checksum) for one in known]
-            manifest = Manifest(now, __version__, public_url, migrations, master_key)
-            sink.write(Kind.MANIFEST, _written(manifest))
-            rows = {}
-            for table in await _tables(connection):
-                rows[table.whole_name] = await _dump_table(connection, table, sink)
-            sink.write(Kind.END, json.dumps({"rows": rows}).encode())
-            return Content(rows)
+    async with (
+        # Before the snapshot, which would otherwise be older than what a migration then commits;
+        # and by somebody else, because a lock and a snapshot cannot be had in this order at once.
+        _without_migrations(database_url),
+        _connected(database_url) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(_SESSION)
+        await migrator.require_current(connection, known)
+        await _require_own_key(connection, master_key)
+        migrations = [(one.number, one.name, one.checksum) for one in known]
+        manifest = Manifest(now, __version__, public_url, migrations, master_key)
+        sink.write(Kind.MANIFEST, _written(manifest))
+        rows = {}
+        for table in await _tables(connection):
+            rows[table.whole_name] = await _dump_table(connection, table, sink)
+        sink.write(Kind.END, json.dumps({"rows": rows}).encode())
+        return Content(rows)
 
 
 async def load(database_url: str, manifest: Manifest, source: SealedReader) -> Content:
@@ -193,13 +196,23 @@ def _written(manifest: Manifest) -> bytes:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Connection]:
-    """One connection without the time limits of a server's pool."""
+    """One connection without the time limits of a server's pool, directly or by a pooler."""
     with failures_as_unavailable():
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
         try:
             yield connection
         finally:
             await connection.close(timeout=10)
+
+
+@asynccontextmanager
+async def _without_migrations(url: str) -> AsyncIterator[None]:
+    """Within the block nobody migrates."""
+    # In a transaction, because a pooler would give a lock of the session to somebody else.
+    async with _connected(url) as connection, connection.transaction():
+        await connection.execute(_SESSION)
+        await migrator.hold_off_migrations(connection)
+        yield
 
 
 async def _require_own_key(connection: Connection, master_key: bytes) -> None:

@@ -86,37 +86,56 @@ async def migrate(database_url: str, known: Sequence[Migration] | None = None) -
     leaves nothing behind and stops the run. Raises MigrationError, and `core.errors.Unavailable`.
     """
     known = migrations() if known is None else known
+    applied: list[str] = []
     with failures_as_unavailable():
-        connection = await asyncpg.connect(database_url, timeout=10)
+        # Nothing is kept between transactions, locks least of all: there may be a pooler, which
+        # would give the lock to somebody else.
+        connection = await asyncpg.connect(database_url, timeout=10, statement_cache_size=0)
         try:
-            # Ends with the connection at the latest, should this process die.
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-            return await bring_to(connection, known)
+            while (name := await _next(connection, known)) is not None:
+                applied.append(name)
+                await reach("migrate.between")
         finally:
             await connection.close(timeout=10)
+    return applied
 
 
-async def bring_to(connection: Any, known: Sequence[Migration]) -> list[str]:
-    """Apply what is missing of `known`; returns the names. The caller holds the lock.
+async def _next(connection: Any, known: Sequence[Migration]) -> str | None:
+    """Apply the first that is missing, and return its name; None if none is."""
+    # Whatever the role's default is: what others migrated while we waited has to be seen.
+    async with connection.transaction(isolation="read_committed"):
+        await lock_for_this_transaction(connection)
+        missing = await _prepared(connection, known)
+        if not missing:
+            return None
+        await _apply(connection, missing[0])
+        await reach("migrate.before_commit")
+    return missing[0].name
+
+
+async def bring_to(connection: Any, known: Sequence[Migration]) -> None:
+    """Apply what is missing of `known` in the open transaction, which has the lock.
 
     Raises MigrationError.
     """
-    await connection.execute(_PREPARE)
-    missing = _missing(known, await _applied(connection))
-    for migration in missing:
+    for migration in await _prepared(connection, known):
         await _apply(connection, migration)
-        await reach("migrate.between")
-    return [migration.name for migration in missing]
 
 
 async def hold_off_migrations(connection: Any) -> None:
-    """Let nobody migrate until `connection` is closed; waits for one that is under way."""
-    await connection.execute("SELECT pg_advisory_lock_shared($1)", _LOCK)
+    """Let nobody migrate until the open transaction ends; waits for one that is under way."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _LOCK)
 
 
 async def lock_for_this_transaction(connection: Any) -> None:
     """Let nobody else migrate until the open transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+
+
+async def _prepared(connection: Any, known: Sequence[Migration]) -> list[Migration]:
+    """What is missing of `known`, in a database that has the table to note it in."""
+    await connection.execute(_PREPARE)
+    return _missing(known, await _applied(connection))
 
 
 async def require_current(connection: Any, known: Sequence[Migration] | None = None) -> None:
@@ -149,13 +168,11 @@ def _missing(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) ->
     return [migration for migration in known if migration.number not in applied]
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute(migration.sql)
-        await connection.execute(
-            "INSERT INTO infrastructure.migrations (number, name, checksum) VALUES ($1, $2, $3)",
-            migration.number,
-            migration.name,
-            migration.checksum,
-        )
-        await reach("migrate.before_commit")
+async def _apply(connection: Any, migration: Migration) -> None:
+    await connection.execute(migration.sql)
+    await connection.execute(
+        "INSERT INTO infrastructure.migrations (number, name, checksum) VALUES ($1, $2, $3)",
+        migration.number,
+        migration.name,
+        migration.checksum,
+    )

@@ -1,12 +1,12 @@
 """Connections to PostgreSQL, and what their failures mean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -20,6 +20,8 @@ T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
+APPLICATION = "lime-server"
+"""What PostgreSQL shows of us in `pg_stat_activity`."""
 RETRY_AFTER = 1
 """Seconds that callers are told to wait: a failover or a restart takes about that long."""
 
@@ -187,8 +189,22 @@ def _has_ended(connection: Connection) -> bool:
         return True
 
 
+Pooler: TypeAlias = Literal["none", "transaction"]
+"""What stands between us and PostgreSQL: see `LIME_DATABASE_POOLER`."""
+
+
+_STATEMENTS: Mapping[Pooler, int] = {"none": 100, "transaction": 0}
+"""Prepared statements that a connection keeps.
+
+A pooler that lends connections for one transaction gives each to somebody else after it: what was
+prepared there is not here, and its name means somebody else's statement.
+"""
+
+
 @asynccontextmanager
-async def open_database(url: str, *, size: int, patience: float) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, *, size: int, patience: float, pooler: Pooler = "none"
+) -> AsyncIterator[Database]:
     """A pool of at most `size` connections, closed at the end.
 
     `patience` is in seconds: see `Database`.
@@ -202,9 +218,10 @@ async def open_database(url: str, *, size: int, patience: float) -> AsyncIterato
             max_size=size,
             timeout=patience,
             command_timeout=patience,
-            init=_prepare,
+            init=_prepare if pooler == "none" else _speak_of_ids,
             reset=_leave_as_it_is,
-            server_settings={"application_name": "lime-server"},
+            server_settings={"application_name": APPLICATION},
+            statement_cache_size=_STATEMENTS[pooler],
         )
     database = Database(pool, patience)
     try:
@@ -213,15 +230,20 @@ async def open_database(url: str, *, size: int, patience: float) -> AsyncIterato
         await _close(database, pool, patience)
 
 
-async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    # Ids are text everywhere in the program.
+async def _speak_of_ids(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Ids are text everywhere in the program. Our end of the connection knows that, not theirs."""
     await connection.set_type_codec(
         "uuid", encoder=str, decoder=str, schema="pg_catalog", format="text"
     )
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await _speak_of_ids(connection)
     # Every statement here reaches a few rows through an index, whatever its arguments. So it is
     # planned once for each connection: with arrays, PostgreSQL would plan anew each time, which
     # costs several times what the statement does. And a plan that is kept must not be one that
-    # reads a whole table because that was small, or not yet analysed, when it was made.
+    # reads a whole table because that was small, or not yet analysed, when it was made. Nothing of
+    # this is for a pooler that lends connections: there no plan is kept.
     await connection.execute(
         "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
         "SET enable_hashjoin = off; SET enable_mergejoin = off"

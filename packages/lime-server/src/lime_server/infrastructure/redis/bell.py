@@ -4,18 +4,20 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack
 
 import structlog
 from redis.exceptions import RedisError
 
 from lime_server.infrastructure.grouping import Grouped
 from lime_server.infrastructure.memory.bell import MemoryBell
+from lime_server.infrastructure.redis.address import Address
 from lime_server.infrastructure.redis.engine import (
     Engine,
     EngineAwayError,
-    connect,
+    close,
     database_number,
+    line_to,
 )
 
 CHANNEL = "lime:bell:"
@@ -34,16 +36,18 @@ class RedisBell:
     def __init__(
         self,
         engine: Engine,
-        url: str,
+        address: Address,
         *,
         timeout: float,
         random: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence: float = SILENCE,
     ) -> None:
-        """`timeout` is in seconds; `random` gives numbers from 0 to 1 for the jitter."""
+        """`timeout` is in seconds; `random` gives numbers from 0 to 1, for the jitter and for the
+        choice of a cluster's node.
+        """
         self._engine = engine
-        self._url = url
+        self._address = address
         self._timeout = timeout
         self._random = random
         self._sleep = sleep
@@ -91,7 +95,9 @@ class RedisBell:
 
     async def _hear(self) -> None:
         """Hear until the line breaks, which raises."""
-        async with aclosing(connect(self._url, timeout=self._timeout)) as client:
+        client = line_to(self._address, timeout=self._timeout, chance=self._random())
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close, client)
             line = client.pubsub()
             await line.subscribe(self.channel)
             tested = False

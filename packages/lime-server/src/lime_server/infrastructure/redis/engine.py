@@ -1,17 +1,26 @@
 """The connection to Redis or Valkey, and when to leave it alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import redis.asyncio
 import structlog
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import BlockingConnectionPool
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
+
+from lime_server.infrastructure.redis.address import ACluster, Address, BySentinel, Host, OneServer
 
 T = TypeVar("T")
+Client: TypeAlias = redis.asyncio.Redis | RedisCluster
+
+FAILURES = (RedisError, RedisClusterException, OSError)
+"""All that the driver raises when Redis does not do what is asked of it; it has no common root."""
 
 REST = 1.0
 """Seconds for which a Redis that failed is not asked again.
@@ -23,6 +32,9 @@ MOST_CONNECTIONS = 32
 """Connections to Redis that one client opens. In a burst the others wait for one: a pool that
 refuses them would make a healthy Redis look as if it were away."""
 
+PROBE = "lime:limit:"
+"""A key that is read to see whether keys can be read. There is none of that name."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,28 +42,97 @@ class EngineAwayError(Exception):
     """Redis did not answer, or not in time; whoever asked does without."""
 
 
-def connect(url: str, *, timeout: float) -> "redis.asyncio.Redis":
-    """A client for `url` (`redis://`, `rediss://`, `unix://`); connects when it is first used.
+def connect(address: Address, *, timeout: float) -> Client:
+    """A client for `address`; connects when it is first used. To be closed with `close`.
 
     No answer is awaited for more than `timeout` seconds and nothing is tried twice: whatever is
     asked of Redis can be done without it.
     """
+    match address:
+        case OneServer():
+            return _one_server(address, timeout)
+        case BySentinel():
+            return _by_sentinel(address, timeout)
+        case ACluster():
+            return RedisCluster(
+                startup_nodes=[ClusterNode(node.name, node.port) for node in address.nodes],
+                **{**address.options, **_impatient(timeout)},
+            )
+
+
+def line_to(address: Address, *, timeout: float, chance: float) -> "redis.asyncio.Redis":
+    """A client that hears what is published; `chance`, from 0 to 1, chooses a cluster's node.
+
+    The nodes of a cluster tell each other what is published, so any of them will do, and another
+    one when that is gone.
+    """
+    if isinstance(address, ACluster):
+        node = address.nodes[int(chance * len(address.nodes)) % len(address.nodes)]
+        return _at(node, {**address.options, **_impatient(timeout)})
+    client = connect(address, timeout=timeout)
+    assert isinstance(client, redis.asyncio.Redis)  # noqa: S101 - a cluster's is another type
+    return client
+
+
+def _one_server(address: OneServer, timeout: float) -> "redis.asyncio.Redis":
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MOST_CONNECTIONS,
-        timeout=timeout,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        # RESP2 is what every Redis and Valkey speaks; nothing here needs more.
-        protocol=2,
-        decode_responses=True,
+        address.url, max_connections=MOST_CONNECTIONS, timeout=timeout, **_impatient(timeout)
     )
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def database_number(client: "redis.asyncio.Redis") -> int:
-    """Which of the server's logical databases `client` uses."""
+def _by_sentinel(address: BySentinel, timeout: float) -> "redis.asyncio.Redis":
+    # One question may have to ask each Sentinel, the last of which answers, and then the primary.
+    share = timeout / (len(address.sentinels) + 1)
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # as the driver left it
+        address.sentinels, sentinel_kwargs={**address.sentinel_options, **_impatient(share)}
+    )
+    client: redis.asyncio.Redis = sentinel.master_for(
+        address.service, **{**address.options, **_impatient(timeout)}
+    )
+    return client
+
+
+def _at(host: Host, options: Mapping[str, Any]) -> "redis.asyncio.Redis":
+    return redis.asyncio.Redis(host=host.name, port=host.port, **options)
+
+
+def _impatient(timeout: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        # RESP2 is what every Redis and Valkey speaks; nothing here needs more.
+        "protocol": 2,
+        "decode_responses": True,
+    }
+
+
+async def ping(client: Client) -> None:
+    """Return if Redis does what is asked of it. Raises what the driver raises."""
+    if isinstance(client, RedisCluster):
+        # A node answers a PING although its cluster serves nobody.
+        await client.get(PROBE)
+    else:
+        await client.ping()
+
+
+async def close(client: Client) -> None:
+    """Close all connections, those to Sentinels included."""
+    await client.aclose()
+    if isinstance(client, RedisCluster):
+        # After an error it takes itself for closed, and is not.
+        await client.nodes_manager.aclose()
+        await client.nodes_manager.aclose("startup_nodes")
+    elif isinstance(client.connection_pool, SentinelConnectionPool):
+        for each in client.connection_pool.sentinel_manager.sentinels:
+            await each.aclose()
+
+
+def database_number(client: Client) -> int:
+    """Which of the server's logical databases `client` uses; a cluster has one."""
+    if isinstance(client, RedisCluster):
+        return 0
     return int(client.connection_pool.connection_kwargs.get("db") or 0)
 
 
@@ -60,7 +141,7 @@ class Engine:
 
     def __init__(
         self,
-        client: "redis.asyncio.Redis",
+        client: Client,
         *,
         timeout: float,
         monotonic: Callable[[], float],
@@ -80,25 +161,32 @@ class Engine:
             # connection included.
             async with asyncio.timeout(self._timeout):
                 answer = await question()
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             if self._resting_until is None:
                 log.warning("redis is away", error=type(error).__name__)
             self._resting_until = self._monotonic() + REST
+            await self._look_anew()
             raise EngineAwayError(type(error).__name__) from error
         if self._resting_until is not None:
             log.info("redis is back")
             self._resting_until = None
         return answer
 
+    async def _look_anew(self) -> None:
+        """Let a cluster's client find out again who has which keys: that may be what was wrong."""
+        if isinstance(self.client, RedisCluster):
+            with contextlib.suppress(*FAILURES):
+                await self.client.aclose()
+
     async def ready(self) -> bool:
         """Whether Redis answers now, resting or not; never raises."""
         self._resting_until = None if self._resting_until is None else self._monotonic()
         try:
-            await self.ask(self.client.ping)
+            await self.ask(lambda: ping(self.client))
         except EngineAwayError:
             return False
         return True
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.client.aclose()
+        await close(self.client)

@@ -72,7 +72,8 @@ class RedisLimiter:
         try:
             return await self._run(uses)
         except NoScriptError:
-            # Never loaded, or forgotten by a Redis that was started again.
+            # Never loaded, or forgotten by a Redis that was started again. Where one node of a
+            # cluster forgot, what the others counted counts twice, this once.
             self._sha = await self._engine.client.script_load(SCRIPT)
             return await self._run(uses)
 
@@ -81,6 +82,9 @@ class RedisLimiter:
         async with self._engine.client.pipeline(transaction=False) as pipeline:
             for key, limit in uses:
                 interval = 1_000_000 / limit.rate
-                pipeline.evalsha(self._sha, 1, PREFIX + key, str(interval), str(limit.burst))
+                # Not `evalsha`, which the driver keeps from a cluster's pipeline.
+                pipeline.execute_command(
+                    "EVALSHA", self._sha, 1, PREFIX + key, str(interval), str(limit.burst)
+                )
             answers: list[int] = await pipeline.execute()
         return answers
