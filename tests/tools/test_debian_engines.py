@@ -8,7 +8,7 @@ from tools import debian_engines
 @pytest.fixture
 def nothing_here(monkeypatch):
     monkeypatch.setattr(debian_engines, "find", lambda: None)
-    monkeypatch.setattr(debian_engines.shutil, "which", lambda name: None)
+    monkeypatch.setattr(debian_engines.shutil, "which", lambda name, path=None: None)
 
 
 def test_without_engines_the_command_is_left_out_and_the_reason_is_given(
@@ -17,6 +17,17 @@ def test_without_engines_the_command_is_left_out_and_the_reason_is_given(
     monkeypatch.delenv("CI", raising=False)
     assert debian_engines.main(["false"]) == 0
     assert "left out: no PostgreSQL" in capsys.readouterr().err
+
+
+def test_without_pgbouncer_the_reason_is_given(nothing_here):
+    with pytest.raises(debian_engines.NotHereError, match="no PgBouncer"):
+        debian_engines.find_or_install_pgbouncer()
+
+
+def test_pgbouncer_is_found_among_the_administrators_programs(monkeypatch):
+    places = {None: None, "/usr/sbin": "/usr/sbin/pgbouncer"}
+    monkeypatch.setattr(debian_engines.shutil, "which", lambda _name, path=None: places[path])
+    assert str(debian_engines.find_or_install_pgbouncer()) == "/usr/sbin/pgbouncer"
 
 
 def test_under_ci_missing_engines_are_a_failure(nothing_here, monkeypatch):

@@ -12,9 +12,11 @@ import redis.asyncio
 from lime_server.core.clock import SystemClock
 from lime_server.infrastructure import doctor as subject
 from lime_server.infrastructure.doctor import examine, expected_indexes
+from lime_server.infrastructure.embedded.locate import find_valkey
 from lime_server.infrastructure.memory.clock import ManualClock
 from lime_server.infrastructure.postgres.migrator import Migration, migrations
 from lime_server.settings import Settings
+from tests.support.redis_nodes import cluster_of_one
 
 NOWHERE = "postgresql://nobody@/none?host=/nonexistent"
 
@@ -70,6 +72,23 @@ async def test_a_deployment_in_order(look, monkeypatch):
     assert "1.00 ms" in found["postgres latency"].message
     assert "durability" in found
     assert "connections" in found
+
+
+async def test_behind_a_pooler_connections_are_the_poolers(look):
+    found = await look(database_pooler="transaction")
+    assert found["connections"].message == "The pooler opens them, and is not asked."
+    assert found["postgres role"].level == "ok"
+
+
+async def test_of_a_cluster_the_oldest_and_the_fullest_node_count(look, tmp_path):
+    program = find_valkey()
+    with cluster_of_one(program.binaries.folder / program.program, tmp_path) as url:
+        found = await look(redis_url=url)
+    assert found["redis"].level == found["redis version"].level == "ok"
+    assert found["redis latency"].level == found["redis memory"].level == "ok"
+    empty, full = ({"used_memory": used, "maxmemory": 100} for used in (10, 95))
+    boundless = {"used_memory": 1000, "maxmemory": 0}
+    assert max((boundless, empty, full), key=subject._fullness) is full
 
 
 async def test_engines_that_are_away_are_told_once(look):

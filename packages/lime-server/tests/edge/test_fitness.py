@@ -7,6 +7,7 @@ import pytest
 from lime_server.core.clock import SystemClock
 from lime_server.core.keyring import Keys
 from lime_server.core.keys import Rules
+from lime_server.infrastructure import fitness
 from lime_server.infrastructure.crypto import RsaKeyMaker, Secrets
 from lime_server.infrastructure.fitness import check
 from lime_server.infrastructure.memory.bell import MemoryBell
@@ -169,12 +170,34 @@ async def test_a_signing_key_that_has_served_long(look, migrated_postgres_url):
     assert "200 days" in message
 
 
+async def test_a_pooler_that_is_not_there_is_told(look, migrated_postgres_url):
+    found = await look(database_url=migrated_postgres_url, database_pooler="transaction")
+    assert found["database_pooler"][0] == "warning"
+    assert "There is no pooler" in found["database_pooler"][1]
+
+
+def test_a_pooler_that_the_settings_do_not_know_is_told():
+    def settings(pooler):
+        return Settings(
+            public_url="https://lime.example",
+            database_url=NOWHERE,
+            master_key=MASTER.hex(),
+            database_pooler=pooler,
+        )
+
+    (found,) = fitness._pooler(settings("none"), pooled=True)
+    assert (found.level, found.subject) == ("warning", "database_pooler")
+    assert fitness._pooler(settings("transaction"), pooled=True) == []
+
+
 async def test_redis_that_is_away_absent_or_misspelt(look):
     assert (await look())["redis"][0] == "warning"
     away = await look(redis_url="unix:///nonexistent/redis.sock")
     assert away["redis"][0] == "warning"
     assert "Cannot be reached" in away["redis"][1]
     assert (await look(redis_url="http://x"))["redis"][0] == "error"
+    cluster = await look(redis_url="redis+cluster://127.0.0.1:1")
+    assert cluster["redis"] == away["redis"]
 
 
 async def test_a_script_that_decides_who_owners_are(look):

@@ -11,7 +11,7 @@ from lime_server.composition.build import _every
 from lime_server.core.errors import SiteLoginRequestNotFound, Unavailable
 from lime_server.infrastructure.postgres.migrator import DatabaseOlderError
 from lime_server.modules.site_login.delivery import Delivery
-from lime_server.settings import Settings
+from lime_server.settings import Settings, SettingsError
 
 
 @pytest.fixture
@@ -57,6 +57,24 @@ async def test_without_redis_one_process_is_enough(settings):
         app = build(parts)
         async with app.router.lifespan_context(app), client(app) as api:
             assert (await api.get("/core/.well-known/jwks.json")).status_code == 200
+
+
+@pytest.mark.parametrize("url", ["http://:hunter2@h", "redis+sentinel://:hunter2@h"])
+async def test_an_address_that_is_none_of_redis_is_refused(settings, url):
+    wrong = Settings(**{**settings.model_dump(), "redis_url": url})
+    with pytest.raises(SettingsError, match="LIME_REDIS_URL: ") as caught:
+        async with open_parts(wrong):
+            pass
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_behind_a_pooler_a_server_works_as_before(settings):
+    pooled = settings.model_copy(update={"database_pooler": "transaction"})
+    async with open_parts(pooled) as parts:
+        owner = await parts.owners.create("ada@example.com")
+        agent, _ = await parts.agents.register(owner.owner_id, "Agent")
+        assert await parts.vital["postgres"].ready()
+        assert agent.owner_id == owner.owner_id
 
 
 async def test_a_database_that_was_not_migrated_is_refused(settings, postgres_url):

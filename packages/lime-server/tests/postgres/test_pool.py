@@ -27,6 +27,15 @@ async def test_ids_are_text(database):
     assert await database.fetchval("SELECT $1::uuid[]", [ID, ID]) == [ID, ID]
 
 
+@pytest.mark.parametrize(("pooler", "plans"), [("none", True), ("transaction", False)])
+async def test_nothing_is_kept_where_a_pooler_lends_connections(postgres_url, pooler, plans):
+    async with open_database(postgres_url, size=2, patience=5, pooler=pooler) as opened:
+        assert await opened.fetchval("SELECT $1::uuid[]", [ID]) == [ID]
+        kept = await opened.fetchval("SELECT count(*) > 0 FROM pg_prepared_statements")
+        mode = await opened.fetchval("SELECT current_setting('plan_cache_mode') <> 'auto'")
+        assert (kept, mode) == (plans, plans)
+
+
 async def test_rows_and_tags_come_as_from_the_driver(database):
     assert [row["n"] for row in await database.fetch("SELECT generate_series(1, 3) AS n")] == [
         1,
