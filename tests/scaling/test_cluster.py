@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.scaling.traffic import all_become, arrive, engines_of, log_in
 from tests.support.deployment import ONLY_THE_BELL, Deployment, Engines, eventually
 from tests.support.engines import Databases
 from tests.support.redis_nodes import cluster, is_served
 from tests.support.wire import Wire
+
+# Several servers are started one after the other, and a machine may have other things to do.
+pytestmark = pytest.mark.timeout(300)
 
 BELL = "lime:bell:0"
 

@@ -1,12 +1,16 @@
 """The pool: every operation ends, with an answer or with `Unavailable`."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from lime_server.core.errors import Unavailable
+from lime_server.infrastructure.postgres import pool
 from lime_server.infrastructure.postgres.pool import (
+    LISTS,
     Database,
     _close,
     failures_as_unavailable,
@@ -34,6 +38,24 @@ async def test_nothing_is_kept_where_a_pooler_lends_connections(postgres_url, po
         kept = await opened.fetchval("SELECT count(*) > 0 FROM pg_prepared_statements")
         mode = await opened.fetchval("SELECT current_setting('plan_cache_mode') <> 'auto'")
         assert (kept, mode) == (plans, plans)
+
+
+def test_every_list_that_statements_speak_of_is_known():
+    files = Path(pool.__file__).parent.glob("*.py")
+    spoken_of = {name for file in files for name in re.findall(r"::(\w+)\[\]", file.read_text())}
+    assert spoken_of == set(LISTS)
+
+
+async def test_behind_a_pooler_types_are_looked_up_before_there_is_work(postgres_url, monkeypatch):
+    async with open_database(postgres_url, size=2, patience=5, pooler="transaction") as opened:
+
+        async def too_late(*_arguments):
+            raise AssertionError("another connection may have been told to switch jit off")
+
+        monkeypatch.setattr(asyncpg.Connection, "_introspect_types", too_late)
+        assert await opened.fetchval("SELECT $1::uuid[]", [ID]) == [ID]
+        for name in LISTS:
+            assert await opened.fetchval(f"SELECT $1::{name}[]", []) == []
 
 
 async def test_rows_and_tags_come_as_from_the_driver(database):

@@ -193,6 +193,8 @@ Pooler: TypeAlias = Literal["none", "transaction"]
 """What stands between us and PostgreSQL: see `LIME_DATABASE_POOLER`."""
 
 
+LISTS = ("boolean", "bytea", "smallint", "text", "timestamptz", "uuid")
+"""Types of which statements here take or give lists."""
 _STATEMENTS: Mapping[Pooler, int] = {"none": 100, "transaction": 0}
 """Prepared statements that a connection keeps.
 
@@ -218,7 +220,7 @@ async def open_database(
             max_size=size,
             timeout=patience,
             command_timeout=patience,
-            init=_prepare if pooler == "none" else _speak_of_ids,
+            init=_prepare if pooler == "none" else _prepare_behind_a_pooler,
             reset=_leave_as_it_is,
             server_settings={"application_name": APPLICATION},
             statement_cache_size=_STATEMENTS[pooler],
@@ -235,6 +237,17 @@ async def _speak_of_ids(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
     await connection.set_type_codec(
         "uuid", encoder=str, decoder=str, schema="pg_catalog", format="text"
     )
+
+
+async def _prepare_behind_a_pooler(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await _speak_of_ids(connection)
+    # The first list of a type makes the driver ask what that is: a question that PostgreSQL answers
+    # in milliseconds and compiles for seconds, so that the driver switches `jit` off before it. All
+    # of them now, and in one transaction: otherwise it is switched off for one connection, and
+    # asked on another, while somebody's request waits.
+    every = ", ".join(f"NULL::{name}[]" for name in LISTS)
+    async with connection.transaction():
+        await connection.fetchrow(f"SELECT {every}")
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -48,16 +48,14 @@ def connect(address: Address, *, timeout: float) -> Client:
     No answer is awaited for more than `timeout` seconds and nothing is tried twice: whatever is
     asked of Redis can be done without it.
     """
-    match address:
-        case OneServer():
-            return _one_server(address, timeout)
-        case BySentinel():
-            return _by_sentinel(address, timeout)
-        case ACluster():
-            return RedisCluster(
-                startup_nodes=[ClusterNode(node.name, node.port) for node in address.nodes],
-                **{**address.options, **_impatient(timeout)},
-            )
+    if isinstance(address, OneServer):
+        return _one_server(address, timeout)
+    if isinstance(address, BySentinel):
+        return _by_sentinel(address, timeout)
+    return RedisCluster(
+        startup_nodes=[ClusterNode(node.name, node.port) for node in address.nodes],
+        **{**address.options, **_impatient(timeout)},
+    )
 
 
 def line_to(address: Address, *, timeout: float, chance: float) -> "redis.asyncio.Redis":
