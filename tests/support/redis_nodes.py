@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def watched_pair(
         # Only now: they look at the primary's replicas when they start, and then for long no more.
         stack.enter_context(running(watchers))
         for each in watchers:
-            eventually(lambda each=each: _knows(each, replicas=1, sentinels=sentinels - 1))
+            eventually(partial(_knows, each, replicas=1, sentinels=sentinels - 1))
         yield primary, replica, _by_sentinels(watchers)
 
 
