@@ -662,6 +662,21 @@ OPERATIONS = (
     ),
 )
 
+SCALING = (
+    pytest(
+        "scaling",
+        "Statements that are kept on borrowed connections",
+        "tests/scaling/test_pgbouncer.py::test_logins_complete_on_connections_that_are_lent_for_one_transaction",
+        "DuplicatePreparedStatementError",
+        Plant(
+            f"{SERVER}/infrastructure/postgres/pool.py",
+            old='{"none": 100, "transaction": 0}',
+            new='{"none": 100, "transaction": 100}',
+        ),
+        long=True,
+    ),
+)
+
 SCHEMA = (
     pytest(
         "schema",
@@ -1007,6 +1022,7 @@ GATES = (
     *CONTRACT,
     *ATTACKS,
     *OPERATIONS,
+    *SCALING,
     *SCHEMA,
     *PAGES,
     *EXAMPLES,
