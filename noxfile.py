@@ -74,7 +74,7 @@ nox.options.sessions = [
     "bench-smoke",
     "bench-check",
     "demo",
-    "gates-selftest",
+    "gates-smoke",
 ]
 
 
@@ -317,15 +317,26 @@ def deploy(session: nox.Session) -> None:
     session.run(str(ROOT / ".venv/bin/python"), "tools/deploy.py", external=True)
 
 
+@nox.session(name="gates-smoke", venv_backend="venv")
+def gates_smoke(session: nox.Session) -> None:
+    """The gates that only read files bite, and so does their self-test."""
+    prove_gates(session, "not slow and not long")
+
+
 @nox.session(name="gates-selftest", venv_backend="venv")
 def gates_selftest(session: nox.Session) -> None:
     """Every gate bites: each is shown a violation of its own, in a copy of the repository. `-- -m
     long` tries those that need a browser or other environments."""
+    prove_gates(session, "not long")
+
+
+def prove_gates(session: nox.Session, marks: str) -> None:
+    """Run the self-test of the gates with these marks."""
     # The linters of `deploy`; everything else is our own environment's.
     install_locked(session, "deploy")
     session.run(
         str(ROOT / ".venv/bin/python"), "-m", "pytest", "tests/gates", "-n", WORKERS,
-        "--dist", "loadgroup", *(session.posargs or ("-m", "not long")), external=True,
+        "--dist", "loadgroup", *(session.posargs or ("-m", marks)), external=True,
     )  # fmt: skip
 
 

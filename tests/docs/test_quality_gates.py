@@ -6,7 +6,7 @@ from tests.docs.test_documents import ROOT
 from tests.gates.table import GATES
 
 PAGE = (ROOT / "docs" / "quality-gates.md").read_text()
-SELF_TEST = "gates-selftest"
+SELF_TEST = "gates-smoke"
 LEAST = 40
 """Gates that the project wants at least."""
 

@@ -1,4 +1,4 @@
-"""The self-test of the gates needs a copy of the repository, and a mark for what takes long."""
+"""The self-test of the gates needs a copy of the repository, and marks for what takes time."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from tests.gates.scratch import Scratch
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: runs tests, compilers or servers")
     config.addinivalue_line("markers", "long: needs a browser, other environments or minutes")
 
 

@@ -133,8 +133,9 @@ class Scratch:
             "PYTHONPATH": os.pathsep.join(sources),
             # Bytecode is told from newer source by seconds, and a plant does not stay for one.
             "PYTHONDONTWRITEBYTECODE": "1",
-            # Not that of the work tree, where Cargo would take a planted crate for the real one.
-            "CARGO_TARGET_DIR": str(ROOT / "target" / "gates"),
+            # Not one that others use: Cargo takes crates at the same place in two copies of a
+            # workspace for the same crate.
+            "CARGO_TARGET_DIR": str(self.folder / "target"),
             "NO_COLOR": "1",
         }
 

@@ -8,11 +8,15 @@ from tests.gates.table import GATES, Gate
 
 LONG = 1500
 """Seconds, for what installs environments first."""
+QUICK = {"lint", "types", "stubs", "rooms", "licences", "deploy"}
+"""Sessions that only read files: a second or two for each gate."""
 
 
 def marked(gate: Gate):
     """Gates of a session stay in one process, whose copy has the caches that they share."""
     marks = [pytest.mark.xdist_group(gate.session)]
+    if gate.session not in QUICK:
+        marks.append(pytest.mark.slow)
     if gate.long:
         marks += [pytest.mark.long, pytest.mark.timeout(LONG)]
     return pytest.param(gate, id=f"{gate.session}: {gate.name}", marks=marks)
