@@ -59,6 +59,7 @@ nox.options.sessions = [
     "contract",
     "attacks",
     "operations",
+    "chaos-smoke",
     "scaling",
     "schema",
     "portal",
@@ -149,13 +150,13 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """Every promise of the protocol, over HTTP, against a real server on real engines."""
-    session.run("pytest", "tests/contract", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "tests/contract", *session.posargs)
 
 
 @nox.session
 def attacks(session: nox.Session) -> None:
     """What somebody could try against owners and what is theirs, against a real server."""
-    session.run("pytest", "tests/attacks", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "tests/attacks", *session.posargs)
 
 
 @nox.session

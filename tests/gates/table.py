@@ -1018,6 +1018,22 @@ ELSEWHERE = (
     ),
 )
 
+FAULTS = (
+    Gate(
+        "Ledgers that are compared",
+        "chaos-smoke",
+        "pytest tests/chaos/test_ledger.py",
+        "test_a_broken_promise_is_found",
+        (
+            Plant(
+                "tests/chaos/ledger.py",
+                old="if story.approved and not story.opened",
+                new="if story.approved and not story.opened and not story",
+            ),
+        ),
+    ),
+)
+
 GATES = (
     *LINT,
     *TYPES,
@@ -1030,6 +1046,7 @@ GATES = (
     *ATTACKS,
     *OPERATIONS,
     *SCALING,
+    *FAULTS,
     *SCHEMA,
     *PAGES,
     *EXAMPLES,
