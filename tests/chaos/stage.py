@@ -314,6 +314,16 @@ class Stage:
         for link in ("agents", "sites"):
             self.links[link].lead_to(*addresses)
 
+    def part(self) -> None:
+        """Let sites reach the first server only, and agents the last.
+
+        An event is leased when it is written where its site has a stream already. This way it is
+        leased by another server than the one that wrote it.
+        """
+        for link, name in (("sites", self.cast.servers[0]), ("agents", self.cast.servers[-1])):
+            self.links[link].lead_to(("127.0.0.1", self.servers[name].port))
+        self.spread()
+
     def spread(self) -> None:
         """Let everybody connect anew, and so to all servers."""
         for link in ("agents", "sites"):

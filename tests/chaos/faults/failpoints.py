@@ -35,10 +35,13 @@ def hit(point: str) -> Callable[[Stage], None]:
     """One server, with something wrong at one point: it ends there, fails, or is held up."""
 
     def act(stage: Stage) -> None:
+        if point == "events.after_lease":
+            stage.part()
         _arm(stage, f"{point}:exit:{SHARE}", stage.hits)
         for action in MILDER:
             _arm(stage, f"{point}:{action}:{SHARE}", _quarter(stage.hits))
         _disarm(stage)
+        stage.balance(*stage.cast.servers)
 
     return act
 
