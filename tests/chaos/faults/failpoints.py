@@ -140,15 +140,16 @@ def _arm(stage: Stage, plan: str, hits: int) -> None:
     server.environment |= {"LIME_TEST_FAILPOINT": plan, "LIME_TEST_FAILPOINT_LOG": str(log)}
     before = _hits(log)
     server.kill()
-    helped = 0
+    spread = (0, 0)
 
     def happened() -> bool:
-        nonlocal helped
-        if helped != server.lives and server.is_ready:
-            # While it was away everybody went to the other server, and connections last.
-            helped = server.lives
+        nonlocal spread
+        now = (server.lives, _hits(log))
+        if spread != now and server.is_ready:
+            # Whoever it hurt went to the other server, and connections last.
+            spread = now
             stage.spread()
-        return _hits(log) - before >= hits
+        return now[1] - before >= hits
 
     stage.until(happened, within=PATIENCE, what=f"{plan} was hit")
     stage.faults["failpoint hit"] += _hits(log) - before
