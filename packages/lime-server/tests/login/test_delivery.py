@@ -105,6 +105,23 @@ async def test_a_poll_that_asks_in_parts_leaves_nobody_out(world, elsewhere, mon
         assert held(seeing_all) == held(sharing) == [request_id]
 
 
+async def test_the_parts_of_a_poll_are_spread_over_its_interval(world, monkeypatch):
+    monkeypatch.setattr(hub, "PART", 1)
+    delivery, interval = world.delivery, world.poll_interval
+    with (
+        delivery.seat(world.site.site_id, "worker"),
+        delivery.seat(world.other_site.site_id, "worker"),
+    ):
+        began = world.clock.now()
+        assert await delivery._poll_some() == interval / 2
+        assert delivery._polled_at is None
+        world.clock.advance(interval / 2)
+        assert await delivery._poll_some() == interval / 2
+        # The next one looks back to where this one began: what came in between is not passed over.
+        assert delivery._polled_at == began
+    assert await delivery._poll_some() == interval
+
+
 async def test_a_poll_wakes_those_who_wait_for_a_decision(world):
     decided, pending = await world.approved(), await world.request()
     with (

@@ -33,13 +33,26 @@ WINDOW = 2048
 """Events of one site that one look reads for streams without consumer: what such a stream can be
 given between two heartbeats. A site's backlog may be far larger, and must not hold up the others.
 """
-PART = 512
-"""Sites that are asked about in one go: a millisecond's work for this process."""
+PART = 256
+"""Sites that are asked about in one go: a few milliseconds' work for this process, for which
+everything else in it waits."""
 STREAMS_PER_SITE = 64
 """A site has one stream per worker process, and a large backend some dozens of those. Without a
 limit, one site could take all connections of the server."""
 ROOM_AGAIN_AFTER = 5
 """Seconds after which a site with too many streams may find room: as soon as one of them ends."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """A poll of all sites, part by part."""
+
+    began: datetime
+    since: datetime
+    left: list[str]
+    """Connected sites that are yet to be asked about."""
+    pause: float
+    """Seconds between two parts, so that the parts are spread over the whole interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,7 @@ class Delivery:
         self._work = asyncio.Event()
         self._turn = 0
         self._polled_at: datetime | None = None
+        self._round: _Round | None = None
         self._draining = False
 
     # What streams and waiters use
@@ -215,7 +229,8 @@ class Delivery:
                     if loop.time() >= next_poll:
                         # Stamped before the attempt: a failing database is asked once per interval.
                         next_poll = loop.time() + self._timing.poll_interval
-                        await self.poll()
+                        pause = await self._poll_some()
+                        next_poll += pause - self._timing.poll_interval
                     await self.serve_rung()
                 except Unavailable as error:
                     log.warning("events cannot be read: %s", error)
@@ -271,22 +286,49 @@ class Delivery:
 
     async def poll(self) -> None:
         """One round for every connected site and every waiter, whatever was rung."""
-        now = self._clock.now()
-        # Whoever was cancelled before ringing left something; to look once more costs little.
-        self._given.clear()
-        since = (self._polled_at or now) - OVERLAP
-        # In parts: to ask about ten thousand sites in one go would keep the whole process busy for
-        # so long that logins notice. Copies: who arrives while a question travels was not asked
-        # about.
-        connected = list(self._seats)
-        for first in range(0, len(connected), PART):
-            await self._poll_part(connected[first : first + PART], now, since)
+        self._round = None
+        while True:
+            await self._poll_some()
+            if self._round is None:
+                return
+
+    async def _poll_some(self) -> float:
+        """The next part of a round; returns the seconds until the one after it is due.
+
+        In parts, and not all at once: to ask about ten thousand sites would keep the whole process
+        busy for so long that logins notice.
+        """
+        # 1. Where are we? What fails in the middle begins anew: nothing is passed over.
+        current, self._round = self._round or self._new_round(), None
+        # 2. Ask about some. A copy: who arrives while a question travels was not asked about.
+        part, current.left = current.left[:PART], current.left[PART:]
+        if part:
+            await self._poll_part(part, current.since)
+        if current.left:
+            self._round = current
+            return current.pause
+        # 3. That was everyone; now for those who wait for one request.
         if self._waiters:
             for request_id in await self._events.decided(set(self._waiters)):
                 _set_all(self._waiters.get(request_id, ()))
-        self._polled_at = now
+        self._polled_at = current.began
+        return current.pause
 
-    async def _poll_part(self, site_ids: Collection[str], now: datetime, since: datetime) -> None:
+    def _new_round(self) -> _Round:
+        now = self._clock.now()
+        # Whoever was cancelled before ringing left something; to look once more costs little.
+        self._given.clear()
+        connected = list(self._seats)
+        parts = max(1, -(-len(connected) // PART))
+        return _Round(
+            began=now,
+            since=(self._polled_at or now) - OVERLAP,
+            left=connected,
+            pause=self._timing.poll_interval / parts,
+        )
+
+    async def _poll_part(self, site_ids: Collection[str], since: datetime) -> None:
+        now = self._clock.now()
         # 1. Whose streams must end? Those of sites that may not, or whose token does not, get on.
         for site_id in await self._standing.suspended(set(site_ids)):
             for seat in self._seats.get(site_id, ()):
