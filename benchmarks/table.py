@@ -209,7 +209,7 @@ def cells(found: Found) -> list[tuple[str, ...]]:
         lines.append(
             (
                 row.what,
-                f"{figure['value']:,} {figure['unit']}",
+                f"{readable(figure['value'])} {figure['unit']}",
                 peer,
                 "" if ratio is None else f"{ratio:,.2f}",
                 row.limit,
@@ -217,6 +217,11 @@ def cells(found: Found) -> list[tuple[str, ...]]:
             )
         )
     return lines
+
+
+def readable(value: float) -> str:
+    """Four digits, which is more than any of these figures is good for; large ones whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 HEADINGS = ("what", "figure", "beside", "times as good", "limit", "goal")
