@@ -68,7 +68,7 @@ def whole(answer: httpx.Response) -> bytes:
 
 def test_the_search_finds_what_it_looks_for() -> None:
     for text in (
-        b'Traceback (most recent call last):\n  File "/work/x.py", line 3',
+        b'Traceback (most recent call last):\n  File "x.py", line 3',
         b"relation core.agents does not exist",
         b"server: uvicorn",
         b"asyncpg.exceptions.DataError",
