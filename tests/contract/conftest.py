@@ -1,13 +1,13 @@
 """The servers that the contract suite talks to, and the people who use them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.deployment import ONLY_THE_BELL, Deployment, Engines
 from tests.support.engines import Databases
-from tests.support.server import DevServer, LimeServer, ServeServer
+from tests.support.server import DevServer, ServeServer
 from tests.support.wire import Agent, Site, Wire
 
 
@@ -15,16 +15,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "promise(*ids): the promises of the manifest that this test checks"
     )
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failing test says what its servers said."""
-    report = yield
-    if report.failed:
-        for server in LimeServer.running:
-            report.sections.append((f"lime-server {server.name}", server.tail()))
-    return report
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from tests.portal.conftest import (
     visitor,
 )
 from tests.portal.people import Person
-from tests.support.server import DevServer, LimeServer
+from tests.support.server import DevServer
 
 __all__ = [
     "base_url", "browser_type_launch_args", "new_person", "newcomer", "owner", "visitor",
@@ -43,16 +43,6 @@ __all__ = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """These need a browser, as the portal's tests do."""
     lacks_browser(items, Path(__file__).parent)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    """A failing test says what its servers said."""
-    report = yield
-    if report.failed:
-        for server in LimeServer.running:
-            report.sections.append((f"lime-server {server.name}", server.tail()))
-    return report
 
 
 @pytest.fixture(scope="session")

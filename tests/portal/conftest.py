@@ -6,7 +6,7 @@ Everything is found by role and name, as a screen reader would find it.
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import lime_server
 from tests.portal.checks import WIDTHS
 from tests.portal.people import PASSWORD, Mailbox, Person
 from tests.portal.watch import Watch
-from tests.support.server import DevServer, LimeServer
+from tests.support.server import DevServer
 
 PATIENCE = 15_000
 """Milliseconds for which a page is waited for: generous, because a loaded machine may also be compiling."""
@@ -53,16 +53,6 @@ ENVIRONMENT = {
     "LIME_CAPTCHA_DIFFICULTY": "10",
     "LIME_DIFFICULTY": "8",
 }
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failing test says what its servers said."""
-    report = yield
-    if report.failed:
-        for server in LimeServer.running:
-            report.sections.append((f"lime-server {server.name}", server.tail()))
-    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

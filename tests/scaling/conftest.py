@@ -1,26 +1,15 @@
 """Engines for more than one machine, before, behind and beside real servers."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from tests.support.server import LimeServer
 from tools.debian_engines import NotHereError, find_or_install, find_or_install_pgbouncer
 
 T = TypeVar("T")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failing test says what its servers said."""
-    report = yield
-    if report.failed:
-        for server in LimeServer.running:
-            report.sections.append((f"lime-server {server.name}", server.tail()))
-    return report
 
 
 @pytest.fixture(scope="session")

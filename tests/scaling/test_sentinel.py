@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scaling.traffic import all_become, arrive, log_in
+from tests.scaling.traffic import all_become, arrive, arrives, log_in
 from tests.support.deployment import ONLY_THE_BELL, Deployment, Engines, eventually
 from tests.support.engines import Databases
 from tests.support.redis_nodes import RedisNode, role, watched_pair
@@ -46,5 +46,5 @@ def test_logins_go_on_while_another_redis_becomes_the_primary(
             all_become((left, right), "ok")
             eventually(lambda: new.listeners(BELL) == 2)
             with there.events(later) as fresh:
-                arrive(fresh, log_in([left], agent, later, 8))
+                eventually(lambda: arrives(fresh, log_in([left], agent, later, 8)), within=60)
             assert counted(new)

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 import httpx
 
 from tests.support.deployment import eventually
-from tests.support.events import EventStream
+from tests.support.events import PATIENCE, EventStream
 from tests.support.server import ServeServer
 from tests.support.wire import Agent, Site, Wire
 
 AT_ONCE = 8
+SOON = 5.0
+"""Seconds: far more than a wake-up takes, and far less than the poll that would make up for it."""
 
 
 def log_in(servers: Sequence[ServeServer], agent: Agent, site: Site, count: int) -> list[str]:
@@ -23,11 +25,24 @@ def log_in(servers: Sequence[ServeServer], agent: Agent, site: Site, count: int)
         )
 
 
-def arrive(stream: EventStream, request_ids: Sequence[str]) -> None:
-    """Return when all of them have been heard of; a test's own time-out is the limit."""
+def arrive(stream: EventStream, request_ids: Sequence[str], *, within: float = PATIENCE) -> None:
+    """Return when all of them have been heard of.
+
+    Raises:
+        TimeoutError: if nothing more of them came for `within` seconds.
+    """
     missing = set(request_ids)
     while missing:
-        missing.discard(stream.event().request_id)
+        missing.discard(stream.event(timeout=within).request_id)
+
+
+def arrives(stream: EventStream, request_ids: Sequence[str]) -> bool:
+    """Whether all of them are heard of without much delay."""
+    try:
+        arrive(stream, request_ids, within=SOON)
+    except TimeoutError:
+        return False
+    return True
 
 
 def engines_of(server: ServeServer) -> tuple[str, dict[str, str]]:

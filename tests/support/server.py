@@ -56,6 +56,7 @@ class LimeServer:
     """
 
     running: list["LimeServer"] = []  # noqa: RUF012  # shared on purpose: a failing test prints the log of each of them
+    ended: list["LimeServer"] = []  # noqa: RUF012  # the same for those that ended during the test
 
     def __init__(
         self, name: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]
@@ -174,6 +175,7 @@ class LimeServer:
             os.killpg(process.pid, signal.SIGKILL)
         self._process = None
         self.running.remove(self)
+        self.ended.append(self)
 
     def _wait(self, happened: Callable[[], bool], deadline: float, complaint: str) -> None:
         end = time.monotonic() + deadline

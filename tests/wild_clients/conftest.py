@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,16 +60,6 @@ class Program:
         assert line, f"{self._name}.py ended without a word; its errors are above"
         found: dict[str, Any] = json.loads(line)
         return found
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failing test says what its servers said."""
-    report = yield
-    if report.failed:
-        for server in LimeServer.running:
-            report.sections.append((f"lime-server {server.name}", server.tail()))
-    return report
 
 
 @pytest.fixture(scope="session")
