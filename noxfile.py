@@ -455,10 +455,10 @@ def other_clients(
 
 @nox.session(name="debian-engines")
 def debian_engines(session: nox.Session) -> None:
-    """The server's and the contract's tests once more, on Debian's PostgreSQL and Redis."""
+    """What of the server's and the contract's tests uses PostgreSQL or Redis, on Debian's."""
     session.run(
         "python", "tools/debian_engines.py",
-        "pytest", "-n", WORKERS, "packages/lime-server", "tests/contract",
+        "pytest", "-n", WORKERS, "--only-engines", "packages/lime-server", "tests/contract",
     )  # fmt: skip
 
 

@@ -12,6 +12,9 @@ Fixtures:
 * `redis_url`: an empty logical database for each test.
 * `embedded_engines`: the engines themselves, for tests that stop one; None with servers from
   outside.
+
+With `--only-engines` tests that use none of them are left out: what they show does not depend on
+whose engines those are.
 """
 
 from __future__ import annotations
@@ -37,6 +40,15 @@ T = TypeVar("T")
 DATABASE_VARIABLE = "LIME_TEST_DATABASE_URL"
 REDIS_VARIABLE = "LIME_TEST_REDIS_URL"
 
+_FIXTURES = frozenset(
+    {
+        "databases", "embedded_engines", "migrated_postgres_url", "migrated_template",
+        "postgres_url", "redis_url", "reduced_postgres_url", "session_redis_url",
+    }
+)  # fmt: skip
+_PARAMETERS = frozenset({"postgres", "redis"})
+"""What a test is called with that runs on an engine, or on memory instead."""
+
 # Marks a logical Redis database as taken by one test; gone with the flush that ends the test.
 _OURS = "lime-test-owner"
 _CLAIM = """
@@ -44,6 +56,33 @@ if redis.call('DBSIZE') > 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-engines",
+        action="store_true",
+        help="leave out the tests that need neither PostgreSQL nor Redis",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--only-engines"):
+        config.hook.pytest_deselected(items=[item for item in items if not uses_engines(item)])
+        items[:] = filter(uses_engines, items)
+
+
+def uses_engines(item: pytest.Item) -> bool:
+    """Whether a test says that it uses an engine, by a fixture or by a parameter."""
+    called_with = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or any(
+        isinstance(value, str) and value in _PARAMETERS for value in called_with
+    )
+
+
+def _expect_to_be_used(request: pytest.FixtureRequest) -> None:
+    """Fail a test that got an engine without a word, which `--only-engines` would leave out."""
+    assert uses_engines(request.node), "call it with a parameter `postgres` or `redis`"
 
 
 class Databases:
@@ -143,8 +182,9 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def postgres_url(databases: Databases) -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
     """The URL of an empty database, which is dropped after the test."""
+    _expect_to_be_used(request)
     with databases.fresh() as url:
         yield url
 
@@ -164,8 +204,11 @@ def migrated_template(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture
-def migrated_postgres_url(databases: Databases, migrated_template: str) -> Iterator[str]:
+def migrated_postgres_url(
+    request: pytest.FixtureRequest, databases: Databases, migrated_template: str
+) -> Iterator[str]:
     """The URL of a database with all migrations and no rows, which is dropped after the test."""
+    _expect_to_be_used(request)
     with databases.fresh(template=migrated_template) as url:
         yield url
 
@@ -182,6 +225,7 @@ def reduced_postgres_url(migrated_postgres_url: str) -> str:
 @pytest.fixture
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty logical database, which is empty again after the test."""
+    _expect_to_be_used(request)
     server = os.environ.get(REDIS_VARIABLE)
     client, url = claim_redis(server or request.getfixturevalue("embedded_engines").redis_url)
     with client:

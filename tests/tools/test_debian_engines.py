@@ -1,4 +1,6 @@
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,9 +55,26 @@ def test_a_policy_that_is_there_stays_as_it_is(tmp_path, monkeypatch):
 
 
 def test_a_server_that_dies_at_once_is_reported_rather_than_awaited():
-    import subprocess
-
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     with pytest.raises(RuntimeError, match="did not start"):
         debian_engines.until(lambda: False, dead)
+
+
+def test_tests_that_use_no_engine_are_left_out():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--only-engines", "-q"]
+    found = subprocess.run(
+        [*command, "packages/lime-server/tests/login/test_service.py", "tests/tools"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ).stdout
+    chosen = [line for line in found.splitlines() if "::" in line]
+    assert chosen
+    assert all("[postgres" in line for line in chosen)
+
+
+def test_an_engine_is_not_had_without_a_word(request):
+    with pytest.raises(AssertionError, match="call it with a parameter"):
+        request.getfixturevalue("postgres_url")
