@@ -118,6 +118,25 @@ async def test_every_row_comes_back_as_it_was(migrated_postgres_url, other_postg
     assert len(before["core.agents"]) == 2
     async with connected(other_postgres_url) as connection:
         await migrator.require_current(connection)
+        counted = "SELECT reltuples::int FROM pg_class WHERE oid = 'core.agents'::regclass"
+        assert await connection.fetchval(counted) == 2
+
+
+async def test_a_goodbye_that_takes_too_long_changes_nothing(
+    migrated_postgres_url, other_postgres_url, monkeypatch
+):
+    await run(migrated_postgres_url, *fill())
+    data, written = await backup(migrated_postgres_url)
+    close = asyncpg.Connection.close
+
+    async def slow(connection, **options):
+        await close(connection, **options)
+        raise TimeoutError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "close", slow)
+        assert await load(other_postgres_url, *opened(data)) == written
+    assert await everything(other_postgres_url) == await everything(migrated_postgres_url)
 
 
 async def test_the_file_can_be_checked_without_a_database(migrated_postgres_url):

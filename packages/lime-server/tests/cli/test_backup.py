@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from lime_server.cli import safe as subject
+from lime_server.core.errors import Unavailable
 from lime_server.infrastructure import backup as backups
 
 PASSPHRASE = "correct horse battery staple"
@@ -103,6 +104,33 @@ def test_a_restore_that_fails_leaves_no_key_behind(
     assert done.exit_code == 1
     assert "is not empty" in done.stderr
     assert not key.exists()
+
+
+@pytest.mark.parametrize("error", [Unavailable(retry_after=1), KeyboardInterrupt()])
+def test_a_key_stays_where_nobody_knows_what_became_of_the_restore(
+    lime_server_command, made, passphrase, settings, other_database, tmp_path, monkeypatch, error
+):
+    key = tmp_path / "master.key"
+    load = backups.load
+
+    async def load_and_lose_the_answer(*arguments):
+        await load(*arguments)
+        raise error
+
+    where = {
+        "LIME_DATABASE_URL": other_database,
+        "LIME_MASTER_KEY": None,
+        "LIME_MASTER_KEY_FILE": str(key),
+    }
+    monkeypatch.setattr(backups, "load", load_and_lose_the_answer)
+    done = lime_server_command("restore", made, "--passphrase-file", passphrase, **where)
+    assert done.exit_code in {1, 130}
+    assert "holds the backup's master key. It stays" in done.stderr
+    assert key.read_text() == settings["LIME_MASTER_KEY"] + "\n"
+    monkeypatch.undo()
+    again = lime_server_command("restore", made, "--passphrase-file", passphrase, **where)
+    assert "is not empty" in again.stderr
+    assert key.exists()
 
 
 def test_another_master_key_is_not_replaced(lime_server_command, made, passphrase, other_database):

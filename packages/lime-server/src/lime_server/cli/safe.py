@@ -16,6 +16,7 @@ from lime_server.cli.speech import CommandError, quiet_settings
 from lime_server.core.clock import SystemClock
 from lime_server.infrastructure import backup as backups
 from lime_server.infrastructure import master_key
+from lime_server.infrastructure.postgres.migrator import MigrationError
 from lime_server.settings import Settings, SettingsError
 
 SHORTEST_PASSPHRASE = 15
@@ -108,7 +109,8 @@ def _restore(settings: Settings, opened: _Opened) -> backups.Content:
 def _master_key_in_place(settings: Settings, key: bytes) -> Iterator[None]:
     """The settings' master key is `key`: it is already, or it is once the block succeeded.
 
-    Raises CommandError when it is another one: it may be somebody else's only copy.
+    Raises CommandError when it is another one: it may be somebody else's only copy. A block that
+    fails leaves no key behind if it is certain that nothing was restored.
     """
     held = master_key.existing(settings)
     if held is not None and not hmac.compare_digest(held, key):
@@ -127,8 +129,17 @@ def _master_key_in_place(settings: Settings, key: bytes) -> Iterator[None]:
         ) from None
     try:
         yield
-    except BaseException:
+    except (backups.BackupError, MigrationError):
         settings.master_key_file.unlink()
+        raise
+    except BaseException:
+        # A connection that breaks, or somebody who does, may do so after the database was told to
+        # keep what it has: then there is no other key to it on this machine.
+        typer.echo(
+            f"lime-server: {settings.master_key_file} holds the backup's master key. It stays: "
+            "whether the database was filled is not certain. Running this again will tell.",
+            err=True,
+        )
         raise
 
 

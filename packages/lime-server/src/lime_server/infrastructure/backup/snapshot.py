@@ -5,6 +5,7 @@ Rows are PostgreSQL's own text form of COPY, compressed; where they are cut mean
 come in the order in which foreign keys let them be filled.
 """
 
+import contextlib
 import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -147,8 +148,9 @@ async def load(database_url: str, manifest: Manifest, source: SealedReader) -> C
             await migrator.bring_to(connection, wanted)
             content = await _load_tables(connection, source)
             await migrator.bring_to(connection, migrator.migrations())
-        # The planner knows nothing of the new rows until somebody counts them.
-        await connection.execute("ANALYZE")
+            # The planner knows nothing of the new rows until somebody counts them. Here, because
+            # nothing may fail any more once everything is there.
+            await connection.execute("ANALYZE")
         return content
 
 
@@ -202,7 +204,9 @@ async def _connected(url: str) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            await connection.close(timeout=10)
+            # What was to happen has happened by now, or has not: how it hangs up changes nothing.
+            with contextlib.suppress(OSError):
+                await connection.close(timeout=10)
 
 
 @asynccontextmanager
