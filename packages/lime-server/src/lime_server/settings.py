@@ -28,6 +28,11 @@ from lime_server.core.ports import Limit
 from lime_server.core.urls import PublicUrl
 
 PREFIX = "LIME_"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^:@/?#\[\],]*)(?::[0-9]{1,5})?"
+# As PostgreSQL writes it, several hosts included; what would end a part early stands as %XX.
+_POSTGRES_URL = re.compile(
+    rf"postgres(?:ql)?://(?:[^@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^@?#]*)?(?:\?[^#]*)?"
+)
 TOLERATED = frozenset(
     {"LIME_AGENT_TOKEN", "LIME_SITE_TOKEN", "LIME_API_BASE", "LIME_JWKS_CACHE_TTL_SECONDS"}
 )
@@ -510,6 +515,16 @@ class Settings(BaseSettings):
         keys = (self.turnstile_site_key, self.turnstile_secret)
         if self.captcha == "turnstile" and not all(keys):
             raise ValueError("set LIME_TURNSTILE_SITE_KEY and LIME_TURNSTILE_SECRET")
+        return self
+
+    @model_validator(mode="after")
+    def _database_url_is_one(self) -> "Settings":
+        if not _POSTGRES_URL.fullmatch(self.database_url.get_secret_value()):
+            # Whoever connects would take a part of a password for a port, and say so aloud.
+            raise ValueError(
+                "LIME_DATABASE_URL must be postgresql://user:password@host:5432/name, with special "
+                "characters of the password as %XX"
+            )
         return self
 
     @model_validator(mode="after")

@@ -142,6 +142,46 @@ def test_every_mistake_is_named_and_no_value_shown(environ):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "http://db/lime",
+        "postgresql:/db",
+        "postgresql://db:port/lime",
+        "postgresql://db:123456/lime",
+        # Drivers take the first part of such a password for a port, and say so.
+        "postgresql://lime:hunter/2@db/lime",
+        "postgresql://lime:12/hunter2@db/lime",
+        "postgresql://lime:hunter?2@db/lime",
+        "postgresql://lime:hunter#2@db/lime",
+        "postgresql://lime:hunter@2@db/lime",
+    ],
+)
+def test_a_database_url_is_one_and_is_not_repeated(environ, url):
+    environ.setenv("LIME_DATABASE_URL", url)
+    with pytest.raises(SettingsError, match="special characters of the password as %XX") as caught:
+        load()
+    assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///lime",
+        "postgres://db",
+        "postgresql://lime:h%2Funter2@db:5432/lime?sslmode=verify-full",
+        "postgresql://lime@db-1,db-2:5433/lime?target_session_attrs=read-write",
+        "postgresql://lime@[::1]:5432,[2001:db8::1]/lime",
+        "postgresql://postgres@/lime?host=%2Frun%2Fpostgresql",
+        "postgresql://lime@%2Frun%2Fpostgresql/lime",
+    ],
+)
+def test_every_way_to_name_a_database_is_taken(environ, url):
+    environ.setenv("LIME_DATABASE_URL", url)
+    assert load().database_url.get_secret_value() == url
+
+
 @pytest.mark.parametrize("text", ["", "5", "5:", ":5", "0:5", "5:0", "-1:5", "5:1.5", "a:b"])
 def test_a_limit_is_a_rate_and_a_burst(environ, text):
     with pytest.raises(SettingsError, match="RATE:BURST"):

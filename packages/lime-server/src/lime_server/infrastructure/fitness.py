@@ -131,11 +131,14 @@ async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -
         return [Finding("error", "postgres", message, "Connect as the user who migrated.")]
     except DatabaseOlderError as error:
         return [Finding("error", "postgres", f"{error}.", "Run `lime-server migrate`.")]
-    except (MigrationError, ValueError) as error:
-        advice = (
-            "Use the lime-server that this database was migrated with, and a postgresql:// URL."
-        )
+    except MigrationError as error:
+        advice = "Use the lime-server that this database was migrated with."
         return [Finding("error", "postgres", f"{error}.", advice)]
+    except ValueError:
+        # What the driver says may hold a part of what it was given.
+        message = "LIME_DATABASE_URL has options that the driver does not understand."
+        advice = "See docs/operations.md for what may stand in it."
+        return [Finding("error", "postgres", message, advice)]
 
 
 async def _pooled(connection: Connection) -> bool:
