@@ -1,7 +1,7 @@
 """How the server logs: one line per event, structured, with the request's id, and without secrets.
 
 `structlog` and the standard library's loggers (uvicorn, asyncio) end in the same place. Every line
-of a request carries its id (`core.origin`).
+of a request carries its id, and its trace's if there is one (`core.origin`).
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from lime_server.core.origin import current_origin
+from lime_server.core.origin import current_origin, current_trace
 
 HIDDEN = "[hidden]"
 
@@ -81,7 +81,7 @@ def configure(
 
 def _shared() -> list[Processor]:
     return [
-        _with_request_id,
+        _with_its_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -89,9 +89,11 @@ def _shared() -> list[Processor]:
     ]
 
 
-def _with_request_id(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _with_its_request(_logger: Any, _method: str, event: EventDict) -> EventDict:
     if (request_id := current_origin().request_id) is not None:
         event.setdefault("request_id", request_id)
+    if (trace_id := current_trace()) is not None:
+        event.setdefault("trace_id", trace_id)
     return event
 
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from lime_server.core.origin import Origin, coming_from
+from lime_server.core.origin import Origin, coming_from, in_trace
 from lime_server.logging import HIDDEN, configure
 
 AGENT = "at_" + "a1B2" * 11
@@ -41,6 +41,16 @@ def test_a_line_holds_what_was_bound_to_the_request(lines):
     assert (first["event"], first["request_id"], first["count"]) == ("hello", "r1", 1)
     assert (second["event"], second["request_id"], second["colour"]) == ("there", "r1", "blue")
     assert first["timestamp"].endswith("Z")
+
+
+def test_a_line_can_be_found_by_its_trace(lines):
+    with coming_from(Origin("r1")), in_trace("0af7"):
+        structlog.get_logger("lime").info("hello")
+        logging.getLogger("other").warning("there")
+    structlog.get_logger("lime").info("later")
+    first, second, later = lines()
+    assert first["trace_id"] == second["trace_id"] == "0af7"
+    assert "trace_id" not in later
 
 
 def test_what_lies_below_the_level_is_not_written(lines):

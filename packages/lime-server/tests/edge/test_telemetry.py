@@ -7,7 +7,6 @@ import threading
 
 import httpx
 import pytest
-import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from lime_server.composition import run as composed
+from lime_server.core.origin import current_trace
 from lime_server.infrastructure import telemetry as subject
 from lime_server.infrastructure.telemetry import Telemetry, recording
 from lime_server.settings import SettingsError
@@ -24,9 +24,8 @@ PARENT = "b7ad6b7169203331"
 
 
 async def item(request):
-    bound = structlog.contextvars.get_contextvars()
     headers = {"X-Request-Id": "request-1"}
-    return JSONResponse({"trace": bound.get("trace_id")}, headers=headers)
+    return JSONResponse({"trace": current_trace()}, headers=headers)
 
 
 async def broken(request):
@@ -44,8 +43,22 @@ async def stream(request):
     return StreamingResponse(frames(), media_type="text/event-stream")
 
 
+async def breaking(request):
+    async def frames():
+        yield b"data: {}\n\n"
+        raise ValueError("a secret value")
+
+    return StreamingResponse(frames(), media_type="text/event-stream")
+
+
 def application():
-    names = {"/items/{id}": item, "/broken": broken, "/failing": failing, "/stream": stream}
+    names = {
+        "/items/{id}": item,
+        "/broken": broken,
+        "/failing": failing,
+        "/stream": stream,
+        "/breaking": breaking,
+    }
     return Starlette(
         routes=[Route(path, work, methods=["GET", "POST"]) for path, work in names.items()]
         + [Route("/health/live", item), Route("/metrics", item)]
@@ -127,6 +140,14 @@ async def test_what_has_no_route_or_no_known_method_says_so(ask):
 async def test_a_stream_ends_its_span_when_it_has_begun(ask):
     _, (span,) = await ask("/stream")
     assert span.attributes["http.response.status_code"] == 200
+    assert span.status.status_code is not StatusCode.ERROR
+
+
+async def test_a_stream_that_breaks_later_says_nothing_of_its_span(ask, caplog):
+    _, (span,) = await ask("/breaking")
+    assert span.status.status_code is not StatusCode.ERROR
+    # OpenTelemetry warns of a span that is ended or written to after its end.
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/metrics"])

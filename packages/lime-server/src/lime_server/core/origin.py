@@ -24,6 +24,7 @@ class Origin:
 LONGEST_USER_AGENT = 256
 """Characters kept of a `User-Agent`: enough for every browser's, and it is shown in lists."""
 
+_trace: ContextVar[str | None] = ContextVar("lime_trace", default=None)
 _NOWHERE = Origin()
 _current: ContextVar[Origin] = ContextVar("lime_origin", default=_NOWHERE)
 
@@ -41,3 +42,18 @@ def coming_from(origin: Origin) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def current_trace() -> str | None:
+    """The id of the trace that this is done in (W3C Trace Context), if there is one."""
+    return _trace.get()
+
+
+@contextmanager
+def in_trace(trace_id: str) -> Iterator[None]:
+    """Let everything within the block, and the tasks it starts, be a part of this trace."""
+    token = _trace.set(trace_id)
+    try:
+        yield
+    finally:
+        _trace.reset(token)

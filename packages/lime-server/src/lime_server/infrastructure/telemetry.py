@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -21,6 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server import __version__
+from lime_server.core.origin import in_trace
 from lime_server.infrastructure.web.asgi import header
 from lime_server.infrastructure.web.trace import route_of
 
@@ -92,10 +92,15 @@ class Telemetry:
             # A message may hold a value.
             record_exception=False,
             set_status_on_exception=False,
+            # That of a stream ends when it has begun.
+            end_on_exit=False,
         ) as span:
-            trace_id = format_trace_id(span.get_span_context().trace_id)
-            with structlog.contextvars.bound_contextvars(trace_id=trace_id):
-                await self._serve(span, scope, receive, send)
+            try:
+                with in_trace(format_trace_id(span.get_span_context().trace_id)):
+                    await self._serve(span, scope, receive, send)
+            finally:
+                if span.is_recording():
+                    span.end()
 
     async def _serve(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         answered = False
@@ -133,5 +138,6 @@ def _describe(span: Span, scope: Scope, message: Message) -> None:
 
 
 def _failed(span: Span, kind: str) -> None:
-    span.set_attribute("error.type", kind)
-    span.set_status(StatusCode.ERROR)
+    if span.is_recording():
+        span.set_attribute("error.type", kind)
+        span.set_status(StatusCode.ERROR)
