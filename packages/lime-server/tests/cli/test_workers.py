@@ -211,7 +211,7 @@ def test_figures_are_shared_for_as_long_as_it_is_said():
 # One that looks after workers, without a server
 
 
-def ran(work: str, *signals: int, count: int = 2) -> tuple[int, str]:
+def ran(work: str, *signals: int, count: int = 2, before: str = "") -> tuple[int, str]:
     """The exit status and output of a program whose workers do `work`, signalled when ready."""
     program = f"""
 import logging, os, signal, sys, time
@@ -220,6 +220,7 @@ from lime_server.infrastructure import workers
 from lime_server.infrastructure.web.metrics import Metrics
 workers.AGAIN_AFTER = 0.05
 logging.basicConfig(level="ERROR", stream=sys.stdout)
+{before}
 def work(ready):
     {work}
 sys.exit(workers.Workers({count}, work, on_ending=lambda: os.write(1, b'ending\\n')).run())
@@ -251,6 +252,38 @@ def test_a_worker_that_does_not_end_well_is_told_of():
     status, output = ran(ends_badly, signal.SIGTERM, count=1)
     assert status == 3
     assert output.splitlines()[-1] == "ending"
+
+
+def test_a_worker_that_crashes_while_it_ends_is_told_of():
+    crashes = f"signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), 9)); {SERVING}"
+    assert ran(crashes, signal.SIGTERM, count=1)[0] == 9
+
+
+def test_one_that_is_only_just_starting_ends_well():
+    # By the signal itself: it has no handler yet.
+    assert ran(SERVING, signal.SIGTERM, count=1)[0] == 0
+
+
+def test_a_system_that_is_full_ends_nobody():
+    # The first is killed; what would replace it cannot be made, twice.
+    full = (
+        "fork, os.fork = os.fork, None\n"
+        "made = []\n"
+        "def sparing():\n"
+        "    made.append(1)\n"
+        "    if len(made) in {3, 4}: raise BlockingIOError(11, 'try again')\n"
+        "    return fork()\n"
+        "os.fork = sparing\n"
+    )
+    dies_once = (
+        "os.write(1, b'ready\\n'); ready()\n"
+        "    time.sleep(0.05 if len(made) == 1 else 60)\n"
+        "    os._exit(9)"
+    )
+    status, output = ran(dies_once, *[signal.SIGCHLD] * 2, signal.SIGTERM, before=full)
+    assert output.count("cannot be replaced yet: try again") == 2
+    assert output.count("ready") == 3
+    assert status == 0
 
 
 def test_a_second_signal_is_passed_on():
@@ -315,6 +348,18 @@ def test_a_child_that_is_no_worker_changes_nothing():
     some._bury()
     assert told == []
     child.wait()
+
+
+def test_without_a_folder_for_figures_it_says_what_to_do(
+    lime_server_command: Callable[..., Result], monkeypatch
+):
+    def nowhere(**_options):
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(workers.tempfile, "TemporaryDirectory", nowhere)
+    done = lime_server_command("serve", "--workers", 2)
+    assert done.exit_code == 1
+    assert "Let TMPDIR name one" in done.stderr
 
 
 def test_the_limit_of_workers_is_the_option_s(lime_server_command: Callable[..., Result]):

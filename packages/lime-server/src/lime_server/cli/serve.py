@@ -32,7 +32,13 @@ def serve(
         if workers > 1:
             if not can_fork():
                 raise CommandError("--workers: this system has no fork(); start several servers.")
-            stack.enter_context(shared_figures())
+            try:
+                stack.enter_context(shared_figures())
+            except OSError:
+                raise CommandError(
+                    "--workers: they count together in a folder for temporary files, and there is "
+                    "none that can be written to. Let TMPDIR name one."
+                ) from None
         from lime_server import logging
         from lime_server.settings import load
 

@@ -81,16 +81,26 @@ class Workers:
         if number in _ENDINGS:
             self._end()
         elif number == signal.SIGALRM and not self._ending:
-            for _ in range(self.count - len(self._alive)):
-                self._start(life, alive, mask)
+            try:
+                for _ in range(self.count - len(self._alive)):
+                    self._start(life, alive, mask)
+            except OSError as error:
+                # No processes, memory or descriptors to be had. The others need not end for that.
+                log.error("a worker cannot be replaced yet: %s", error.strerror)
+                signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
         elif number == signal.SIGCHLD:
             self._bury()
 
     def _start(self, life: int, alive: int, mask: "set[int | signal.Signals]") -> None:
         ready, tell = os.pipe()
         os.set_blocking(ready, False)
-        pid = os.fork() or self._be_one(tell, life, alive, mask)
-        os.close(tell)
+        try:
+            pid = os.fork() or self._be_one(tell, life, alive, mask)
+        except OSError:
+            os.close(ready)
+            raise
+        finally:
+            os.close(tell)
         self._alive[pid] = _Worker(pid, ready)
 
     def _be_one(
@@ -130,7 +140,8 @@ class Workers:
             self.on_gone(pid)
             code = os.waitstatus_to_exitcode(status)
             if self._ending:
-                self._status = self._status or max(code, 0)
+                # One that was only just starting ends by the signal itself.
+                self._status = self._status or (0 if code == -signal.SIGTERM else abs(code))
             elif not self._seen_ready:
                 self._status = max(code, 1)
                 self._end()
