@@ -36,9 +36,11 @@ Document = dict[str, Any]
 def main() -> int:
     """Print each problem. Returns the exit status."""
     files = sorted(MANIFESTS.glob("*.yaml"))
-    documents = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    manifests = [list(yaml.safe_load_all(file.read_text())) for file in files]
+    documents = [each for manifest in manifests for each in manifest]
     problems = [
         *manifest_problems(documents),
+        *order_problems(manifests),
         *compose_problems(yaml.safe_load(COMPOSE.read_text())),
         *dockerfile_problems(DOCKERFILE.read_text()),
     ]
@@ -60,6 +62,21 @@ def manifest_problems(documents: Sequence[Document]) -> list[str]:
             *config_problems(document),
         )
     ]
+
+
+def order_problems(manifests: Sequence[Sequence[Document]]) -> Iterator[str]:
+    """What a Job needs that comes only with the Deployment, which is applied after it."""
+    before = {
+        name_of(document)
+        for documents in manifests
+        if not any(document["kind"] == "Deployment" for document in documents)
+        for document in documents
+    }
+    for document in (each for documents in manifests for each in documents):
+        if document["kind"] == "Job":
+            account = f"ServiceAccount/{document['spec']['template']['spec']['serviceAccountName']}"
+            if account not in before:
+                yield f"{name_of(document)}: {account} is not there yet when it runs"
 
 
 def name_of(document: Document) -> str:

@@ -40,6 +40,17 @@ def test_a_problem_ends_with_one_and_is_said(monkeypatch, tmp_path, capsys):
     assert "runs as root" in capsys.readouterr().err
 
 
+def test_what_a_job_needs_is_there_before_it_runs():
+    account = {"kind": "ServiceAccount", "metadata": {"name": "lime"}}
+    server = {"kind": "Deployment", "metadata": {"name": "lime"}}
+    pod = {"template": {"spec": {"serviceAccountName": "lime"}}}
+    job = {"kind": "Job", "metadata": {"name": "migrate"}, "spec": pod}
+    assert not list(deploy.order_problems([[account], [server], [job]]))
+    assert list(deploy.order_problems([[account, server], [job]])) == [
+        "Job/migrate: ServiceAccount/lime is not there yet when it runs"
+    ]
+
+
 def of(documents, kind):
     return next(each for each in documents if each["kind"] == kind)
 
@@ -154,7 +165,8 @@ def test_what_is_planted_in_the_dockerfile_is_found(was, becomes, problem):
 
 def test_the_image_installs_what_the_server_says_it_needs():
     project = tomllib.loads((ROOT / "packages/lime-server/pyproject.toml").read_text())["project"]
-    asked = {re.split(r"[<>=;]", each)[0] for each in project["dependencies"]}
+    needed = [*project["dependencies"], *project["optional-dependencies"]["otel"]]
+    asked = {re.split(r"[<>=;]", each)[0] for each in needed}
     listed = {
         re.split(r"[<>=;]", line)[0]
         for line in (ROOT / "requirements/server.in").read_text().splitlines()
