@@ -19,7 +19,7 @@ WINDOW = 12.0
 SHORT = 4.0
 AT_ONCE = 10
 """Logins of the site that is away, in each absence."""
-DECIDED = 60.0
+DECIDED = 180.0
 """Seconds in which an agent answers."""
 
 SHORT_WINDOW = Cast(settings={"LIME_DELIVERY_WINDOW": f"{WINDOW:g}", "LIME_DELIVERY_LEASE": "2"})
