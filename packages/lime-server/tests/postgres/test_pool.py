@@ -112,6 +112,67 @@ async def test_nobody_waits_at_the_pool_for_a_connection_that_is_kept(database):
     assert sorted(done) == list(range(10))
 
 
+async def test_nobody_gets_a_connection_whose_statement_is_still_under_way(postgres_url):
+    async with open_database(postgres_url, size=4, patience=0.5) as database:
+        before = await database.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT pg_sleep(60)")
+        assert database._kept == []
+        assert await database.fetchval("SELECT pg_backend_pid()") != before
+
+
+async def test_a_cancelled_transaction_is_undone_before_its_connection_is_used_again(database):
+    await database.execute("CREATE TABLE things (name text)")
+    written = asyncio.Event()
+
+    async def write():
+        async with database.transaction():
+            await database.execute("INSERT INTO things VALUES ('half')")
+            written.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(write())
+    await written.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with database.acquire(), database.acquire() as connection:
+        assert not connection.is_in_transaction()
+        assert await connection.fetchval("SELECT count(*) FROM things") == 0
+
+
+@pytest.mark.parametrize("error", [None, OSError("reset by peer")])
+async def test_a_connection_that_is_given_up_in_the_background_harms_nobody(error):
+    released = []
+
+    class Dead:
+        def get_max_size(self):
+            return 4
+
+        async def acquire(self, **_options):
+            return object()
+
+        async def release(self, connection):
+            released.append(connection)
+            if error is not None:
+                raise error
+
+    database = Database(Dead(), 5)
+    with pytest.raises(Unavailable):
+        async with database.acquire():
+            raise TimeoutError
+    await asyncio.gather(*database._ending, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert len(released) == 1
+    assert database._ending == set()
+
+
+async def test_a_connection_that_was_unused_for_long_is_not_trusted(database, monkeypatch):
+    before = await database.fetchval("SELECT pg_backend_pid()")
+    assert await database.fetchval("SELECT pg_backend_pid()") == before
+    monkeypatch.setattr(pool, "LONGEST_IDLE", -1.0)
+    assert await database.fetchval("SELECT pg_backend_pid()") != before
+
+
 async def test_what_is_still_under_way_at_the_end_is_given_back_too(postgres_url):
     async with open_database(postgres_url, size=2, patience=5) as database:
         late = asyncio.ensure_future(database.fetchval("SELECT pg_sleep(0.1)"))
@@ -123,7 +184,7 @@ async def test_what_is_still_under_way_at_the_end_is_given_back_too(postgres_url
 
 async def test_a_kept_connection_that_has_ended_is_not_used(database):
     await database.fetchval("SELECT 1")
-    (kept,) = database._kept
+    ((kept, _),) = database._kept
     before = await kept.fetchval("SELECT pg_backend_pid()")
     await kept.close()
     async with asyncio.timeout(5):

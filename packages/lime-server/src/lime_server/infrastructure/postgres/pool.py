@@ -58,6 +58,13 @@ def _unavailable(error: Exception) -> Unavailable:
     return Unavailable(retry_after=RETRY_AFTER)
 
 
+_UNFINISHED = (TimeoutError, asyncio.CancelledError)
+"""After one of these the answer to a statement may still be on its way, or the connection dead."""
+LONGEST_IDLE = 300.0
+"""Seconds for which a connection is kept unused, as the driver's pool does with its own: firewalls
+forget connections after some minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Open:
     """A transaction, and whose it is: a connection serves one task at a time."""
@@ -80,9 +87,11 @@ class Database:
         # Connections that we keep for the next statement: to give one back to the pool and to take
         # it again costs twice what a statement does. Never all of them, and none while somebody
         # waits at the pool, which knows best whose turn it is.
-        self._kept: list[Connection] = []
+        self._kept: list[tuple[Connection, float]] = []
+        """With the time at which each was used last, by the event loop."""
         self._most_kept = pool.get_max_size() // 2
         self._wanted = 0
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows."""
@@ -123,10 +132,14 @@ class Database:
                 yield held
                 return
             connection = await self._take()
+            finished = True
             try:
                 yield connection
+            except _UNFINISHED:
+                finished = False
+                raise
             finally:
-                await self._give_back(connection)
+                await self._give_back(connection, finished=finished)
 
     async def ready(self) -> bool:
         """Whether the engine answers."""
@@ -142,10 +155,14 @@ class Database:
             if held is not None:
                 return await work(held)
             connection = await self._take()
+            finished = True
             try:
                 return await work(connection)
+            except _UNFINISHED:
+                finished = False
+                raise
             finally:
-                await self._give_back(connection)
+                await self._give_back(connection, finished=finished)
         except _AWAY as error:
             raise _unavailable(error) from error
 
@@ -157,8 +174,12 @@ class Database:
         return held.connection
 
     async def _take(self) -> Connection:
+        oldest = asyncio.get_running_loop().time() - LONGEST_IDLE
         while self._kept:
-            connection = self._kept.pop()
+            connection, used_at = self._kept.pop()
+            if used_at < oldest and not _has_ended(connection):
+                # Whatever is in between may have forgotten it, without a word to us.
+                connection.terminate()
             if not _has_ended(connection):
                 return connection
             await self._pool.release(connection)
@@ -168,17 +189,29 @@ class Database:
         finally:
             self._wanted -= 1
 
-    async def _give_back(self, connection: Connection) -> None:
-        if self._wanted or _has_ended(connection) or len(self._kept) >= self._most_kept:
+    async def _give_back(self, connection: Connection, *, finished: bool) -> None:
+        if not finished:
+            # The driver has asked the engine to stop, and waits for its word before anybody else
+            # gets this connection, or ends it. Nobody here needs to wait for that.
+            task = asyncio.get_running_loop().create_task(self._pool.release(connection))
+            self._ending.add(task)
+            task.add_done_callback(self._ended)
+        elif self._wanted or _has_ended(connection) or len(self._kept) >= self._most_kept:
             await self._pool.release(connection)
         else:
-            self._kept.append(connection)
+            self._kept.append((connection, asyncio.get_running_loop().time()))
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.info("a connection was given up: %s", type(error).__name__)
 
     async def let_go(self) -> None:
         """Give the pool back what is kept of it, from now on at once, so that it can close."""
         self._most_kept = 0
         while self._kept:
-            await self._pool.release(self._kept.pop())
+            connection, _ = self._kept.pop()
+            await self._pool.release(connection)
 
 
 def _has_ended(connection: Connection) -> bool:
