@@ -95,6 +95,21 @@ async def test_an_engine_that_is_away_is_not_asked_again_for_each():
     assert engine.groups == [[1, 2, 3]]
 
 
+async def test_a_line_behind_an_engine_that_says_nothing_is_told_at_once():
+    engine = Engine(most=1)
+    engine.fail[1] = Unavailable()
+    first, second, third = engine.asking(1, 2, 3)
+    await engine.has_groups(1)
+    # Who comes while it is silent has not waited through all of that, and may be luckier.
+    (late,) = engine.asking(4)
+    await asyncio.sleep(0)
+    engine.may_answer.set()
+    answers = await asyncio.gather(first, second, third, late, return_exceptions=True)
+    assert [type(answer) for answer in answers[:3]] == [Unavailable] * 3
+    assert answers[3] == 8
+    assert engine.groups == [[1], [4]]
+
+
 async def test_who_is_cancelled_in_time_has_not_asked():
     engine = Engine()
     first, second, third = engine.asking(1, 2, 3)
