@@ -89,7 +89,8 @@ class SiteLogin:
 
         Raises MissingPowNonce, InvalidPow (the request stays pending), or SiteLoginRequestNotFound.
         """
-        # 1. An answer is needed, whatever the request.
+        # 1. An answer is needed, whatever the request. What is known of `agent` is as old as this.
+        asked_at = self._clock.now()
         if not nonce:
             raise MissingPowNonce
         # 2. Read it as it stands now, so that an expired login cannot be approved.
@@ -104,11 +105,10 @@ class SiteLogin:
         # 5. Was the work done?
         self._puzzles.check(old.challenge, nonce, old.difficulty)
         # 6. Decide, in memory.
-        now = self._clock.now()
-        new = old.approved_by(agent, now)
+        new = old.approved_by(agent, self._clock.now())
         # 7. Write it together with its event, if nobody was faster. That may have been this very
         #    agent, with the same answer sent twice.
-        if not await self._decide(known, new, agent, now):
+        if not await self._decide(known, new, agent, asked_at):
             return await self._decided_before(agent, unverified_id, State.APPROVED)
         self._tally.login("approved")
         return new
@@ -118,15 +118,15 @@ class SiteLogin:
 
         Raises SiteLoginRequestNotFound unless the request is pending or was denied by this agent.
         """
+        asked_at = self._clock.now()
         known = await self._find(unverified_id)
         old = known.login
         if old.was_denied_by(agent):
             return old
         if not old.is_pending or known.site.suspended:
             raise SiteLoginRequestNotFound
-        now = self._clock.now()
-        new = old.denied_by(agent, now)
-        if not await self._decide(known, new, agent, now):
+        new = old.denied_by(agent, self._clock.now())
+        if not await self._decide(known, new, agent, asked_at):
             return await self._decided_before(agent, unverified_id, State.DENIED)
         self._tally.login("denied")
         return new
@@ -168,8 +168,9 @@ class SiteLogin:
             raise SiteLoginRequestNotFound
         return KnownLogin(known.login.at(self._clock.now()), known.site)
 
-    async def _decide(self, known: KnownLogin, new: Login, agent: Agent, now: datetime) -> bool:
-        event = Event.telling(new, now=now, window=self._rules.delivery_window)
+    async def _decide(self, known: KnownLogin, new: Login, agent: Agent, read_at: datetime) -> bool:
+        """Write `new` and tell the site; False if somebody was faster. `agent` is of `read_at`."""
+        event = Event.telling(new, now=self._clock.now(), window=self._rules.delivery_window)
         # Mostly the site has a stream here. Then the event is written as that stream's, and goes
         # there without being read again: it is as fresh as `agent` and the site are.
         with self._watch.place(new.site_id) as place:
@@ -178,7 +179,7 @@ class SiteLogin:
                 return False
             await reach("approve.after_commit")
             place.give(
-                DueEvent(event, agent, known.site.suspended, acknowledged=False, read_at=now)
+                DueEvent(event, agent, known.site.suspended, acknowledged=False, read_at=read_at)
             )
         # Only now wake whoever waits: they will read what was just written.
         await self._bell.ring(TOPIC, f"{new.site_id}/{new.request_id}")
