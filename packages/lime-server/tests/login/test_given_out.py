@@ -132,6 +132,59 @@ async def test_who_found_no_room_is_served_when_the_room_was_kept_for_nothing(
     assert held(seat) == [request_id]
 
 
+@pytest.mark.parametrize("others", [["another"], ["another", None], [None], []])
+async def test_a_stream_that_leaves_while_the_event_is_written_leaves_it_to_another(
+    open_seats, world, others
+):
+    request_id = await world.request()
+    nonce = await world.solved(request_id)
+    with contextlib.ExitStack() as leaving:
+        leaving.enter_context(world.delivery.seat(world.site.site_id, "worker"))
+        await world.delivery.serve_rung()
+        seats = await open_seats(world, *others)
+        decide = world.logins._logins.decide
+
+        async def decided_when_it_has_left(*arguments):
+            decided = await decide(*arguments)
+            leaving.close()
+            return decided
+
+        class Slow:
+            find = world.logins._logins.find
+            decide = staticmethod(decided_when_it_has_left)
+
+        world.logins._logins = Slow()
+        await world.logins.approve(world.agent, request_id, nonce)
+    # At once, and not when the lease of the one that left has run out.
+    assert [held(seat) for seat in seats] == [[request_id]] * len(others)
+    await world.delivery.serve_rung()
+    assert [held(seat) for seat in seats] == [[request_id]] * len(others)
+
+
+async def test_nobody_is_let_in_who_was_suspended_while_the_request_was_looked_for(
+    open_seats, world
+):
+    (seat,) = await open_seats(world, "worker")
+    request_id = await world.request()
+    nonce = await world.solved(request_id)
+    find = world.logins._logins.find
+
+    async def found_late(ident):
+        await world.backend.suspend_owner(world.stranger.owner_id, True)
+        world.clock.advance(2)
+        return await find(ident)
+
+    class Slow:
+        find = staticmethod(found_late)
+        decide = world.logins._logins.decide
+
+    world.logins._logins = Slow()
+    await world.logins.approve(world.stranger, request_id, nonce)
+    # What is known of the agent is as old as the call, and not as its end.
+    (due,) = seat.queue
+    assert await world.passports.refreshed(due) is None
+
+
 async def test_a_suspended_site_is_given_nothing(open_seats, world):
     (seat,) = await open_seats(world, "worker")
     request_id = await world.request()

@@ -147,9 +147,7 @@ class Delivery:
         that one from the start. Not to one that is new: its first look at the database would give
         it the same event again.
         """
-        taker = self._taker(site_id)
-        if taker is not None and taker.resuming:
-            taker = None
+        taker = self._ready_taker(site_id)
         lease = None
         if taker is not None:
             taker.promised += 1
@@ -167,6 +165,10 @@ class Delivery:
     def _give(self, due: DueEvent, taker: Seat | None) -> None:
         seats = self._seats.get(due.event.site_id, ())
         self._show([due])
+        if taker is not None and (taker.ending is not None or taker not in seats):
+            # It left while the event was written. The lease keeps nobody from acknowledging, and
+            # another stream need not wait for its end.
+            taker = self._ready_taker(due.event.site_id)
         if taker is not None and due.may_be_sent(self._clock.now()):
             self._turn += 1
             taker.turn = self._turn
@@ -391,6 +393,11 @@ class Delivery:
             for seat in sharing:
                 seat.more = True
         return min(ready, key=lambda s: (not s.resuming, len(s.queue), s.turn), default=None)
+
+    def _ready_taker(self, site_id: str) -> Seat | None:
+        """The same, unless it is a new one, which looks at the database first."""
+        taker = self._taker(site_id)
+        return None if taker is None or taker.resuming else taker
 
     def _has_resuming(self, site_id: str) -> bool:
         return any(s.consumer and s.resuming and s.has_room for s in self._seats.get(site_id, ()))
