@@ -1,5 +1,6 @@
 """The servers' common clock: the database's, whatever a machine's own says."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -87,3 +88,9 @@ async def test_it_looks_again_and_again_whatever_the_answer(monkeypatch: pytest.
     with pytest.raises(RuntimeError):
         await clock.run()
     assert clock.now() == later
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="has no clock of that kind")
+def test_time_goes_on_while_the_machine_sleeps():
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= module.UPTIME() <= time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""One time for all servers: the database's, carried on by each machine's monotonic clock.
+"""One time for all servers: the database's, carried on by the time since each machine was started.
 
 Events are due, leased and given up by times that servers write for each other to read. With each
 machine's own clock, a server that is an hour behind writes events that the others hold for given up
@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from logging import getLogger
 
 from lime_server.core.errors import Unavailable
@@ -23,12 +24,20 @@ LONGEST_LOOK = 1.0
 """Seconds. An answer that took longer says too little about now; the last good one goes on."""
 
 
+UPTIME: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)
+"""Seconds that nobody sets, and that go on while the machine sleeps where there is such a clock.
+Otherwise a machine that slept would believe for `INTERVAL` that it had not, and write events that
+the others hold for given up."""
+
+
 class DatabaseClock:
     """PostgreSQL's clock. `look` must have succeeded once before the first `now`."""
 
-    def __init__(
-        self, database: Database, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, database: Database, *, monotonic: Callable[[], float] = UPTIME) -> None:
         """`monotonic` tells seconds, and nobody sets it."""
         self._database = database
         self._monotonic = monotonic
