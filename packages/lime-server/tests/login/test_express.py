@@ -100,6 +100,17 @@ async def test_every_body_is_answered_alike(api, small_world, body, kind):
         assert short == long, path
 
 
+@pytest.mark.parametrize("first", ["text/plain", "application/json"])
+async def test_of_two_types_the_first_counts(api, first):
+    second = "application/json" if first == "text/plain" else "text/plain"
+    headers = [*api.site.items(), ("Content-Type", first), ("Content-Type", second)]
+    twice = b'{"redirect_url":null,"redirect_url":"https://shop.example/in"}'
+    for body in (b"{}", twice):
+        short, long = await both_ways(api, "POST", REQUESTS, content=body, headers=headers)
+        assert short == long
+        assert short[0] == (201 if first == "application/json" and body == b"{}" else 400)
+
+
 @pytest.mark.parametrize("who", ["right", "none", "wrong", "the other kind", "a JWT"])
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"pow_nonce":"1"}', b'{"ids":[]}', b"{"])
 async def test_every_credential_is_answered_alike(api, small_world, tokens, who, body):

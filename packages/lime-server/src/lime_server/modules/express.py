@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
-_JSON = b"application/json"
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Call:
         """The body as `model`; an empty one is an object without members. None if it is not."""
         if not self.body:
             return _read(model, b"{}")
-        return _read(model, self.body) if (b"content-type", _JSON) in self.headers else None
+        # The first of several, as whoever looked at the body before.
+        return _read(model, self.body) if self.header(b"content-type") == _JSON else None
 
 
 def _read(model: type[M], body: bytes) -> M | None:
