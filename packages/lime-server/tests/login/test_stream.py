@@ -15,6 +15,7 @@ from lime_server.modules.site_login.model import State
 from lime_server.modules.site_login.response import EventStreamResponse
 from lime_server.modules.site_login.seat import BATCH, Ending
 from lime_server.modules.site_login.stream import EventStream, StreamParts, StreamTiming
+from lime_server.modules.sse import send_frames
 
 SLOW = StreamTiming(keepalive=60, lifetime=300)
 BEATING = StreamTiming(keepalive=0.02, lifetime=300)
@@ -408,6 +409,20 @@ async def test_a_client_that_does_not_read_is_cut_off(small_world):
     with pytest.raises(TimeoutError):
         await serving
     assert small_world.tally.open_streams == 0
+
+
+async def test_neither_is_the_end_of_a_stream_waited_for_without_end():
+    client = Client()
+
+    async def frames():
+        yield b"the last one that finds room"
+        client.reads.clear()
+
+    with pytest.raises(TimeoutError):
+        await send_frames(
+            {}, client.receive, client.send, frames(),
+            headers=[], on_gone=lambda: None, patience=0.01,
+        )  # fmt: skip
 
 
 async def test_a_server_that_can_abort_a_connection_does_so(small_world):

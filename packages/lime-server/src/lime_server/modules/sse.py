@@ -55,7 +55,9 @@ async def _pump(frames: AsyncGenerator[bytes, None], send: Send, patience: float
             # A reader that does not read fills the transport's buffer, and then blocks us here.
             async with asyncio.timeout(patience):
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    # The last frame may have been the one that filled it.
+    async with asyncio.timeout(patience):
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _until_gone(receive: Receive, on_gone: Callable[[], None]) -> None:
