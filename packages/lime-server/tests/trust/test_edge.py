@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from lime_server.core.errors import BodyTooLarge, Unavailable
-from lime_server.core.origin import LONGEST_USER_AGENT, Origin, current_origin
-from lime_server.infrastructure.web.body import LARGE_AT_ONCE, Bodies
+from lime_server.core.origin import LONGEST_USER_AGENT, Origin, coming_from, current_origin
+from lime_server.infrastructure.web.body import LARGE_AT_ONCE, LARGE_FROM_ONE, Bodies
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.trace import Trace
 from lime_server.settings import Settings, SettingsError, load
@@ -83,21 +83,32 @@ async def test_only_some_large_bodies_are_held_at_once():
 
     bodies = Bodies(app, max_bytes=10, timeout=5, large=LARGE)
 
-    def start(size):
-        return asyncio.create_task(bodies(scope(headers=length(size)), sender(b"x" * size), drop))
+    def start(size, who=0):
+        with coming_from(Origin(address=f"192.0.2.{who}")):
+            return asyncio.create_task(
+                bodies(scope(headers=length(size)), sender(b"x" * size), drop)
+            )
 
-    held = [start(50) for _ in range(LARGE_AT_ONCE)]
+    # One address has some of the room, whatever else it tries.
+    held = [start(50) for _ in range(LARGE_FROM_ONE)]
     for _ in held:
         await inside.acquire()
     with pytest.raises(Unavailable) as refused:
         await start(50)
     assert refused.value.retry_after == 1
+    # Others have the rest of it, and then nobody has any.
+    for who in range(LARGE_FROM_ONE, LARGE_AT_ONCE):
+        held.append(start(50, who))
+        await inside.acquire()
+    with pytest.raises(Unavailable):
+        await start(50, 200)
     # Small ones are served meanwhile.
     held.append(start(5))
     await inside.acquire()
     done.set()
     await asyncio.gather(*held)
-    await start(50)
+    await asyncio.gather(start(50), start(50))
+    assert not bodies._held
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from ipaddress import IPv6Network, ip_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,17 @@ _current: ContextVar[Origin] = ContextVar("lime_origin", default=_NOWHERE)
 def current_origin() -> Origin:
     """The origin of what is being done now."""
     return _current.get()
+
+
+def asking_network() -> str:
+    """What those are counted under who need no account to ask: the address that the request comes
+    from, or its /64, which is the least that an IPv6 host owns. `local` without an address.
+    """
+    text = current_origin().address
+    if text is None:
+        return "local"
+    address = ip_address(text)
+    return str(IPv6Network((address, 64), strict=False)) if address.version == 6 else text
 
 
 @contextmanager

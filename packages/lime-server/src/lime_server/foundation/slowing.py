@@ -8,9 +8,8 @@ own, so that somebody who guesses all day from elsewhere does not even slow them
 import hmac
 import re
 import secrets
-from ipaddress import IPv6Network, ip_address
 
-from lime_server.core.origin import current_origin
+from lime_server.core.origin import asking_network
 from lime_server.core.ports import Limit, RateLimiter, TokenHash
 
 PER_ACCOUNT = Limit(rate=1 / 30, burst=10)
@@ -36,12 +35,12 @@ class Slowing:
         self, what: str, account: str, *, unverified_device: str | None = None
     ) -> None:
         """Count an attempt on `account`, whether or not there is one. Raises RateLimited."""
-        await self._limiter.take(f"{what}:from:{_address()}", PER_ADDRESS)
+        await self._limiter.take(f"{what}:from:{asking_network()}", PER_ADDRESS)
         await self._limiter.take(f"{what}:on:{self._who(account, unverified_device)}", PER_ACCOUNT)
 
     async def mail(self, addressee: str, *, unverified_device: str | None = None) -> None:
         """Count a mail. Raises RateLimited."""
-        await self._limiter.take(f"mail:from:{_address()}", PER_ADDRESS)
+        await self._limiter.take(f"mail:from:{asking_network()}", PER_ADDRESS)
         await self._limiter.take(f"mail:to:{self._who(addressee, unverified_device)}", MAILS)
 
     def new_device(self, account: str) -> str:
@@ -64,12 +63,3 @@ class Slowing:
 
     def _short(self, text: str) -> str:
         return self._tokens.hash(f"slow\n{text}")[:16].hex()
-
-
-def _address() -> str:
-    """Where the request comes from; an IPv6 host owns at least a /64, so that is what counts."""
-    text = current_origin().address
-    if text is None:
-        return "local"
-    address = ip_address(text)
-    return str(IPv6Network((address, 64), strict=False)) if address.version == 6 else text

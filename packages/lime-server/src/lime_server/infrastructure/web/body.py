@@ -2,17 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow, Unavailable
+from lime_server.core.origin import asking_network
 from lime_server.infrastructure.web.asgi import all_headers, header, replayed
 
 _MOST_DIGITS = 18
 LARGE_AT_ONCE = 4
 """Large bodies that are held at once: strangers could fill the memory with them otherwise."""
+LARGE_FROM_ONE = 2
+"""Of these, from one address: whoever sends them slowly keeps nobody else out."""
 
 MOST_VALUES = 10_000
 """Values in one body of JSON: one of 64 KiB that lists ids has 1,700. It is their number that takes
@@ -39,7 +44,7 @@ class Bodies:
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._large = large or {}
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
@@ -56,14 +61,22 @@ class Bodies:
             await self._app(scope, receive, send)
         elif (limit if length is None else length) <= self._max_bytes:
             await self._whole(scope, receive, send, limit)
-        elif self._held < LARGE_AT_ONCE:
-            self._held += 1
-            try:
-                await self._whole(scope, receive, send, limit)
-            finally:
-                self._held -= 1
         else:
+            with self._room_for_large():
+                await self._whole(scope, receive, send, limit)
+
+    @contextmanager
+    def _room_for_large(self) -> Iterator[None]:
+        asker = asking_network()
+        if self._held.total() >= LARGE_AT_ONCE or self._held[asker] >= LARGE_FROM_ONE:
             raise Unavailable(retry_after=1)
+        self._held[asker] += 1
+        try:
+            yield
+        finally:
+            self._held[asker] -= 1
+            if not self._held[asker]:
+                del self._held[asker]
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         # 1. All of it, or nothing.

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from lime_server.core.clock import Clock
 from lime_server.core.errors import RateLimited
 from lime_server.core.ids import parse_id
+from lime_server.core.origin import asking_network
 from lime_server.core.ports import Limit, RateLimiter
 from lime_server.core.urls import is_web_url
-from lime_server.modules.mcp_oauth.askers import asking_network
 from lime_server.modules.mcp_oauth.client_authentication import MAX_CLIENT_ID
 from lime_server.modules.mcp_oauth.client_metadata import json_object, read_jwks, read_metadata
 from lime_server.modules.mcp_oauth.errors import (

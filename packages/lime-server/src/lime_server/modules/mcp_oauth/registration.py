@@ -7,9 +7,9 @@ from logging import getLogger
 
 from lime_server.core.clock import Clock
 from lime_server.core.ids import new_id
+from lime_server.core.origin import asking_network
 from lime_server.core.ports import Limit, RateLimiter, TokenHash
 from lime_server.core.tokens import Token, TokenKind
-from lime_server.modules.mcp_oauth.askers import asking_network
 from lime_server.modules.mcp_oauth.client_metadata import json_object, read_metadata
 from lime_server.modules.mcp_oauth.errors import InvalidClientMetadata
 from lime_server.modules.mcp_oauth.model import AuthMethod, Client, ClientKind
