@@ -359,7 +359,8 @@ def portal_browser(session: nox.Session) -> None:
     are left in build/screenshots, and what failed in build/browser."""
     need_portal(session)
     session.run(
-        "python", "tools/browser.py", "pytest", "tests/portal", "--output", "build/browser",
+        "python", "tools/browser.py",
+        "pytest", "-n", WORKERS, "tests/portal", "--output", "build/browser",
         "--screenshot", "only-on-failure", "--full-page-screenshot", *session.posargs,
     )  # fmt: skip
 
