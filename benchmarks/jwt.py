@@ -154,17 +154,17 @@ def installed_pyjwt() -> Any:
     return importlib.import_module("jwt")
 
 
-def with_pyjwt(key: lime_jwt.SigningKey, private: rsa.RSAPrivateKey) -> Contender:
-    """PyJWT, with its key objects made beforehand."""
-    pyjwt = installed_pyjwt()
-    header = {"kid": key.kid, "typ": lime_jwt.TYP_LOGIN}
-    public, token = private.public_key(), passport(key)
+def in_the_words_of_pyjwt(
+    name: str, module: Any, key: lime_jwt.SigningKey, signing: Any, public: Any
+) -> Contender:
+    """A library with the calls of PyJWT, and its own key objects."""
+    header, token = {"kid": key.kid, "typ": lime_jwt.TYP_LOGIN}, passport(key)
 
     def sign() -> object:
-        return pyjwt.encode(CLAIMS, private, algorithm="RS256", headers=header)
+        return module.encode(CLAIMS, signing, algorithm="RS256", headers=header)
 
     def verify() -> object:
-        return pyjwt.decode(
+        return module.decode(
             token,
             public,
             algorithms=["RS256"],
@@ -174,7 +174,12 @@ def with_pyjwt(key: lime_jwt.SigningKey, private: rsa.RSAPrivateKey) -> Contende
             options={"require": ["exp", "iat", "sub", "jti"]},
         )
 
-    return contender("PyJWT", sign, verify)
+    return contender(name, sign, verify)
+
+
+def with_pyjwt(key: lime_jwt.SigningKey, private: rsa.RSAPrivateKey) -> Contender:
+    """PyJWT, with its key objects made beforehand."""
+    return in_the_words_of_pyjwt("PyJWT", installed_pyjwt(), key, private, private.public_key())
 
 
 def with_joserfc(key: lime_jwt.SigningKey) -> Contender:
@@ -209,23 +214,7 @@ def with_oxyjwt(key: lime_jwt.SigningKey, private: rsa.RSAPrivateKey) -> Contend
     signing = oxyjwt.EncodingKey.from_rsa_pem(private.private_bytes(pem, traditional, plain))
     spki = serialization.PublicFormat.SubjectPublicKeyInfo
     public = oxyjwt.DecodingKey.from_rsa_pem(private.public_key().public_bytes(pem, spki))
-    header, token = {"kid": key.kid, "typ": lime_jwt.TYP_LOGIN}, passport(key)
-
-    def sign() -> object:
-        return oxyjwt.encode(CLAIMS, signing, algorithm="RS256", headers=header)
-
-    def verify() -> object:
-        return oxyjwt.decode(
-            token,
-            public,
-            algorithms=["RS256"],
-            audience="lime-site-login",
-            issuer=ISSUER,
-            leeway=30,
-            options={"require": ["exp", "iat", "sub", "jti"]},
-        )
-
-    return contender("oxyjwt", sign, verify)
+    return in_the_words_of_pyjwt("oxyjwt", oxyjwt, key, signing, public)
 
 
 def bare_openssl(key: lime_jwt.SigningKey, private: rsa.RSAPrivateKey) -> Contender:

@@ -35,7 +35,29 @@ PATIENCE = 60.0
 DATABASE = "lime"
 
 
-class Postgres:
+class _Engine:
+    """What both have in common: one process, at most."""
+
+    _process: Process | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its main process runs."""
+        return self._process is not None and self._process.exit_code() is None
+
+    def kill(self) -> None:
+        """SIGKILL to the main process: its children notice by themselves, a little later."""
+        if self._process is not None and self.is_alive:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.stop()
+
+    def stop(self) -> None:
+        """An orderly, fast shutdown."""
+        if self._process is not None:
+            self._process.stop()
+
+
+class Postgres(_Engine):
     """One PostgreSQL server and its data."""
 
     def __init__(self, name: str, folder: DataFolder, run: RunFolder) -> None:
@@ -45,7 +67,6 @@ class Postgres:
         found = find_postgres(made_by=None)
         self.programs = run.programs(found.binaries)
         self._plan = postgres.PostgresPlan(folder, run, self.programs, found.major, durable=True)
-        self._process: Process | None = None
 
     @property
     def socket(self) -> str:
@@ -72,25 +93,9 @@ class Postgres:
         self._process.wait_until(lambda: postgres.is_ready(self._folder.cluster), timeout=PATIENCE)
 
     @property
-    def is_alive(self) -> bool:
-        """Whether its main process runs."""
-        return self._process is not None and self._process.exit_code() is None
-
-    @property
     def is_ready(self) -> bool:
         """Whether it can be used."""
         return self.is_alive and postgres.is_ready(self._folder.cluster)
-
-    def kill(self) -> None:
-        """SIGKILL to the main process: its children notice by themselves, a little later."""
-        if self._process is not None and self.is_alive:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.stop()
-
-    def stop(self) -> None:
-        """A fast shutdown."""
-        if self._process is not None:
-            self._process.stop()
 
     def ask(self, statement: str, *arguments: object, database: str = "postgres") -> Any:
         """The first value of the answer, over a connection of its own."""
@@ -172,7 +177,7 @@ def opened_postgres(path: Path, name: str) -> Iterator[Postgres]:
             made.stop()
 
 
-class Valkey:
+class Valkey(_Engine):
     """One Valkey server. It keeps nothing."""
 
     def __init__(self, folder: DataFolder, run: RunFolder) -> None:
@@ -181,7 +186,6 @@ class Valkey:
         self._run = run
         found = find_valkey()
         self._program = run.programs(found.binaries) / found.program
-        self._process: Process | None = None
 
     @property
     def socket(self) -> str:
@@ -197,22 +201,6 @@ class Valkey:
         """Return when it can be used."""
         assert self._process is not None
         self._process.wait_until(lambda: valkey.is_ready(self._run), timeout=PATIENCE)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.exit_code() is None
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self._process is not None and self.is_alive:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.stop()
-
-    def stop(self) -> None:
-        """SIGTERM."""
-        if self._process is not None:
-            self._process.stop()
 
     def client(self) -> redis.Redis:
         """The straight way to it."""

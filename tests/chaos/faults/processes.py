@@ -74,24 +74,22 @@ def freeze_servers(stage: Stage) -> None:
     """A server stands still, for less and for more than a lease lasts, and then goes on."""
     while stage.goes_on():
         stage.a_moment()
-        server = stage.random.choice(list(stage.servers.values()))
-        if server.is_alive:
-            server.freeze()
-            stage.note("server frozen")
-            stage.a_moment(0.5, 12.0)
-            server.thaw()
+        _freeze(stage, stage.random.choice(list(stage.servers.values())), "server frozen")
 
 
 def freeze_workers(stage: Stage) -> None:
     """A site's worker stands still, for less and for more than a lease lasts, and then goes on."""
     while stage.goes_on():
         stage.a_moment()
-        worker = stage.random.choice(stage.workers)
-        if worker.is_alive:
-            worker.freeze()
-            stage.note("site worker frozen")
-            stage.a_moment(0.5, 12.0)
-            worker.thaw()
+        _freeze(stage, stage.random.choice(stage.workers), "site worker frozen")
+
+
+def _freeze(stage: Stage, process: Program, fault: str) -> None:
+    if process.is_alive:
+        process.freeze()
+        stage.note(fault)
+        stage.a_moment(0.5, 12.0)
+        process.thaw()
 
 
 def roll(stage: Stage) -> None:
