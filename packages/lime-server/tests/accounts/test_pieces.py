@@ -290,7 +290,11 @@ async def test_the_check_is_the_one_that_settings_ask_for():
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, said, monkeypatch):
-    base = {"public_url": "https://lime.example", "database_url": "x", "master_key": "00" * 32}
+    base = {
+        "public_url": "https://lime.example",
+        "database_url": "postgresql:///x",
+        "master_key": "00" * 32,
+    }
     with pytest.raises(SettingsError, match=said) as caught:
         load({}, **base, **changes)
     assert "secret" not in str(caught.value)

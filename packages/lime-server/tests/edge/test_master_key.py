@@ -96,6 +96,6 @@ def test_a_device_is_no_key_file():
 
 
 def test_the_settings_say_which(tmp_path):
-    common = {"public_url": "https://a.example", "database_url": "x"}
+    common = {"public_url": "https://a.example", "database_url": "postgresql:///x"}
     assert master_key(Settings(**common, master_key=KEY.hex())) == KEY
     assert len(master_key(Settings(**common, master_key_file=tmp_path / "key"))) == 32

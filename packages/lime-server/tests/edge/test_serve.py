@@ -20,7 +20,7 @@ from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.errors import Errors
 from lime_server.settings import Settings, SettingsError
 
-COMMON = {"public_url": "http://127.0.0.1", "database_url": "x", "master_key": "x"}
+COMMON = {"public_url": "http://127.0.0.1", "database_url": "postgresql:///x", "master_key": "x"}
 
 
 class Site:

@@ -535,7 +535,10 @@ async def test_no_token_reaches_the_limiter(make_edge):
 )
 def test_who_a_client_is_when_it_is_counted(client, trusted, forwarded, counted):
     settings = Settings(
-        public_url="https://a.example", database_url="x", master_key="x", trusted_proxies=trusted
+        public_url="https://a.example",
+        database_url="postgresql:///x",
+        master_key="x",
+        trusted_proxies=trusted,
     )
     request = scope(
         headers=[("x-forwarded-for", value) for value in forwarded],
