@@ -122,12 +122,12 @@ def test_a_key_stays_where_nobody_knows_what_became_of_the_restore(
         "LIME_MASTER_KEY": None,
         "LIME_MASTER_KEY_FILE": str(key),
     }
-    monkeypatch.setattr(backups, "load", load_and_lose_the_answer)
-    done = lime_server_command("restore", made, "--passphrase-file", passphrase, **where)
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, "load", load_and_lose_the_answer)
+        done = lime_server_command("restore", made, "--passphrase-file", passphrase, **where)
     assert done.exit_code in {1, 130}
     assert "holds the backup's master key. It stays" in done.stderr
     assert key.read_text() == settings["LIME_MASTER_KEY"] + "\n"
-    monkeypatch.undo()
     again = lime_server_command("restore", made, "--passphrase-file", passphrase, **where)
     assert "is not empty" in again.stderr
     assert key.exists()
