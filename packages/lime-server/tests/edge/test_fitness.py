@@ -113,7 +113,7 @@ async def test_postgres_that_is_away(look):
 
 
 async def test_options_that_the_driver_does_not_know_are_not_repeated(look):
-    url = "postgresql://lime@/x?host=/nonexistent&sslmode=hunter2"
+    url = "postgresql://lime@/x?host=/nonexistent&port=hunter2"
     level, message = (await look(database_url=url))["postgres"]
     assert level == "error"
     assert "hunter2" not in message
@@ -123,6 +123,17 @@ async def test_a_database_of_another_version(look, postgres_url):
     level, message = (await look(database_url=postgres_url))["postgres"]
     assert level == "error"
     assert "lime-server migrate" in message
+
+
+async def test_a_database_of_another_history(look, migrated_postgres_url):
+    async with open_database(migrated_postgres_url, size=1, patience=10) as database:
+        await database.execute(
+            "UPDATE infrastructure.migrations SET checksum = 'another' "
+            "WHERE number = (SELECT min(number) FROM infrastructure.migrations)"
+        )
+    level, message = (await look(database_url=migrated_postgres_url))["postgres"]
+    assert level == "error"
+    assert "is not what was applied" in message
 
 
 @pytest.mark.parametrize("step", [-60, 60])
