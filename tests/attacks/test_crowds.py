@@ -3,6 +3,7 @@
 import resource
 import socket
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -151,3 +152,20 @@ def test_who_guesses_tokens_is_counted_by_address_whatever_the_token(
         # Not even the right one would now be told from a wrong one. Others are let in.
         assert refusal(ask(site.token, "203.0.113.7")) == (429, "RATE_LIMIT_EXCEEDED")
         assert data(ask(site.token, "203.0.113.8"))["site_id"] == site.site_id
+
+
+@pytest.mark.parametrize("path", ["login", "login/passkey/options", "nothing/of/that/name"])
+def test_strangers_with_keys_of_their_own_leave_nothing_behind(
+    server: ServeServer, deployment: Deployment, path: str
+) -> None:
+    count = "SELECT count(*) FROM infrastructure.idempotency"
+    before = deployment.ask(count)
+    with httpx.Client(trust_env=False, headers={"Origin": server.public_url}) as client:
+        for number in range(5):
+            # A cookie that was never given counts as whatever its bearer says.
+            headers = {"Idempotency-Key": str(uuid.uuid4()), "Cookie": "lime_session=x"}
+            url = f"{server.api_base}/foundation/users/{path}"
+            answer = client.post(url, json={"unfit": number}, headers=headers)
+            assert answer.status_code in {200, 400, 404}
+            assert "idempotency-replayed" not in answer.headers
+    assert deployment.ask(count) == before

@@ -242,6 +242,14 @@ class Deployment:
 
         return self._with_database(read)
 
+    def ask(self, question: str) -> Any:
+        """The first value of what the database answers."""
+
+        async def answer(connection: "asyncpg.Connection[Any]") -> Any:
+            return await connection.fetchval(question)
+
+        return self._with_database(answer)
+
     def _change(self, statement: str, *values: object) -> None:
         async def change(connection: "asyncpg.Connection[Any]") -> str:
             return await connection.execute(statement, *values)

@@ -296,6 +296,8 @@ async def test_redirect_uris_are_kept_in_order_and_once(world):
     (found,) = (await world.owned_sites.page(world.ada, unverified_cursor=None, limit=9)).items
     assert found.redirect_uris == tuple(uris[:2])
     assert await world.sites.redirect_uris(NOBODY) == ()
+    # The log keeps what changed, for good; the same list again is nothing.
+    assert await world.owned_sites.set_redirect_uris(world.ada, site_id, uris) == listed
     assert await world.log() == ["site.redirect-uris.changed"]
 
 

@@ -26,6 +26,7 @@ from lime_server.infrastructure.web.limits import RateLimits
 from lime_server.infrastructure.web.mailbox import mailbox_route
 from lime_server.infrastructure.web.portal import install as install_portal
 from lime_server.infrastructure.web.portal_export import NO_PORTAL, Export
+from lime_server.modules.accounts.routes import PASSKEY_OPTIONS
 from lime_server.modules.accounts.routes import router as account_routes
 from lime_server.modules.audit.routes import router as audit_routes
 from lime_server.modules.binding.routes import router as binding_routes
@@ -237,6 +238,7 @@ def _edge(parts: Parts, shorter: Sequence[ExpressRoute]) -> Edge:
             ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
         },
         plain=PLAIN_PATHS,
+        forgotten=[API_PATH + PASSKEY_OPTIONS],
         cross_origin=CROSS_ORIGIN_PATHS,
         express=shorter,
         body_timeout=settings.body_timeout,

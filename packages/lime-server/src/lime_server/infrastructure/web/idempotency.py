@@ -35,9 +35,9 @@ PAUSES = (0.01, 0.02, 0.05, 0.1)
 LARGEST_ANSWER = 256 * 1024
 """Bytes of an answer that are remembered at most; ours are far smaller."""
 # An answer that says "not now" or "who are you?" must not be given again later. That there is no
-# such path or method is said before anyone asked who is there: to keep it would let strangers fill
-# the database.
-_NOT_KEPT = frozenset({401, 403, 404, 405, 408, 409, 413, 429})
+# such path or method, or that a body is unfit, is said before anyone asked who is there: to keep it
+# would let strangers fill the database, and whoever asks again is told the same.
+_NOT_KEPT = frozenset({400, 401, 403, 404, 405, 408, 409, 413, 422, 429})
 
 log = structlog.get_logger(__name__)
 

@@ -32,6 +32,8 @@ from lime_server.modules.accounts.cookies import DEVICE, HALF, REGISTRATION, RES
 
 USERS = "/foundation/users"
 SESSIONS = "/foundation/sessions"
+PASSKEY_OPTIONS = f"{USERS}/login/passkey/options"
+"""Asked by whoever is not signed in yet, and answered anew each time."""
 
 _OPEN = (CsrfFailed, RateLimited, Unavailable)
 """How a route without a session fails in any case."""
@@ -201,7 +203,7 @@ def _sign_in_routes(api: APIRouter, desk: _Desk) -> None:
         return desk.welcome(signed_in)
 
     @api.post(
-        f"{USERS}/login/passkey/options",
+        PASSKEY_OPTIONS,
         summary="Begin a sign-in with a passkey",
         response_model=http.Envelope[wire.PasskeyOptions],
         responses=http.succeeds_with(200, "What the browser asks for.") | http.fails_with(*_OPEN),

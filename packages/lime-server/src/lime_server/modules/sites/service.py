@@ -123,13 +123,15 @@ class OwnedSites:
     ) -> ListedSite:
         """Replace the list of where browsers may be sent back to.
 
-        Raises InvalidInput for a URI that is unfit, or too many, and NotFound.
+        Raises InvalidInput for a URI that is unfit, or too many, and NotFound. No change leaves no
+        trace.
         """
         uris = self._fit(unverified_uris)
         async with self._transactions.transaction():
             site = await self._locked(owner_id, unverified_id)
-            await self._registry.set_redirect_uris(site.site_id, uris)
-            await self._record("site.redirect-uris.changed", site, {"redirect_uris": uris})
+            if uris != await self._sites.redirect_uris(site.site_id):
+                await self._registry.set_redirect_uris(site.site_id, uris)
+                await self._record("site.redirect-uris.changed", site, {"redirect_uris": uris})
         return ListedSite(site, uris)
 
     async def delete(self, owner_id: str, unverified_id: str) -> None:
