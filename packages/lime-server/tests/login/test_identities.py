@@ -32,6 +32,18 @@ async def test_an_address_has_one_owner(world):
         await world.owners.create("ADA@example.com")
 
 
+def _host(length: int) -> str:
+    return ".".join(["x" * 63] * 4)[-length:]
+
+
+@pytest.mark.parametrize("text", [f"{'a' * 64}@{_host(189)}", f"a@{_host(252)}"])
+async def test_an_address_is_as_long_as_mail_allows(small_world, text):
+    assert (await small_world.owners.create(text)).email == text
+    for longer in (f"a{text}", f"{text}x"):
+        with pytest.raises(InvalidInput):
+            await small_world.owners.create(longer)
+
+
 @pytest.mark.parametrize("text", ["", "ada", "@example.com", "ada@", "a b@example.com", "a@b@c"])
 async def test_what_is_no_address_makes_no_owner(small_world, text):
     with pytest.raises(InvalidInput):

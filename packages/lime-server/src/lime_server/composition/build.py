@@ -154,7 +154,7 @@ def build(parts: Parts, portal: Export = NO_PORTAL) -> FastAPI:
     if parts.accounts.mailbox is not None:
         app.include_router(mailbox_route(parts.accounts.mailbox))
     install(app, _edge(parts, express(site_login)))
-    describe(app, session_cookie=parts.sessions.rules.cookie)
+    describe(app, session_cookie=parts.sessions.rules.cookie, forgotten=_FORGOTTEN)
     if settings.docs:
         docs.install(app)
     install_portal(app, portal, turnstile=settings.captcha == "turnstile")
@@ -213,6 +213,11 @@ def _sweep(parts: Parts) -> Sweep:
     )
 
 
+_FORGOTTEN = PLAIN_PATHS | {API_PATH + PASSKEY_OPTIONS}
+"""Paths where `Idempotency-Key` means nothing: a code that is exchanged twice must be noticed, and
+strangers are given a fresh challenge each."""
+
+
 def _edge(parts: Parts, shorter: Sequence[ExpressRoute]) -> Edge:
     settings = parts.settings
     return Edge(
@@ -238,7 +243,7 @@ def _edge(parts: Parts, shorter: Sequence[ExpressRoute]) -> Edge:
             ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
         },
         plain=PLAIN_PATHS,
-        forgotten=[API_PATH + PASSKEY_OPTIONS],
+        forgotten=_FORGOTTEN,
         cross_origin=CROSS_ORIGIN_PATHS,
         express=shorter,
         body_timeout=settings.body_timeout,

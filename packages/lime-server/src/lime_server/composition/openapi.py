@@ -1,5 +1,6 @@
 """Makes the OpenAPI document say what the edge does to every route."""
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -41,22 +42,25 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def describe(app: FastAPI, *, session_cookie: str) -> None:
+def describe(app: FastAPI, *, session_cookie: str, forgotten: Collection[str]) -> None:
     """Give `app` an OpenAPI document that is true for the whole stack, edge included.
 
-    `session_cookie` is what this deployment calls it.
+    `session_cookie` is what this deployment calls it; answers of paths that are `forgotten` are
+    never repeated.
     """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _completed(plain(), session_cookie)
+            app.openapi_schema = _completed(plain(), session_cookie, forgotten)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-def _completed(document: dict[str, Any], session_cookie: str) -> dict[str, Any]:
+def _completed(
+    document: dict[str, Any], session_cookie: str, forgotten: Collection[str]
+) -> dict[str, Any]:
     schemes = document["components"]["securitySchemes"]
     schemes[_SESSION]["name"] = session_cookie
     schemes[_CSRF_COOKIE] = {
@@ -65,16 +69,16 @@ def _completed(document: dict[str, Any], session_cookie: str) -> dict[str, Any]:
         "name": CSRF_COOKIE,
         "description": "Set beside the session's. The header repeats it.",
     }
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete(method, operation)
+            _complete(method, operation, repeated=method in _UNSAFE and path not in forgotten)
     # Validation errors are rendered as our envelope, with status 400.
     for name in ("HTTPValidationError", "ValidationError"):
         document.get("components", {}).get("schemas", {}).pop(name, None)
     return document
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, operation: dict[str, Any], *, repeated: bool) -> None:
     parameters = operation.setdefault("parameters", [])
     responses = operation["responses"]
     everywhere: list[type[DomainError]] = [RateLimited]
@@ -84,8 +88,10 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         everywhere.append(InvalidInput)
     parameters.append(_REQUEST_ID)
     if method in _UNSAFE:
+        everywhere += [BodyTooLarge, RequestTooSlow]
+    if repeated:
         parameters.append(_IDEMPOTENCY_KEY)
-        everywhere += [BodyTooLarge, RequestTooSlow, IdempotencyKeyReused]
+        everywhere.append(IdempotencyKeyReused)
     if any(_SESSION in one for one in operation.get("security", [])):
         # Both at once, where FastAPI says "one of them"; and reading needs no CSRF token.
         operation["security"] = [_BROWSER if method in _UNSAFE else {_SESSION: []}]

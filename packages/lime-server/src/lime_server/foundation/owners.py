@@ -14,7 +14,8 @@ _ATOM = r"[^\s@\"(),.:;<>\[\]\\]+"
 another address, or as several."""
 _NOT_ENCODED = r"(?!.*=\?)"
 """Not with an encoded word in it (RFC 2047 section 2), for the same reason."""
-_LENGTHS = r"(?=[^@]{1,64}@[^@]{1,189}\Z)"  # RFC 5321 section 4.5.3.1: 254 in all
+_LENGTHS = r"(?=.{3,254}\Z)(?=[^@]{1,64}@)"
+"""RFC 5321 section 4.5.3.1: 64 before the sign, and a path of 256 with its two brackets."""
 _EMAIL = re.compile(rf"{_LENGTHS}{_NOT_ENCODED}{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*")
 
 

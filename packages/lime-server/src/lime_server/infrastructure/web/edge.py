@@ -51,9 +51,9 @@ class Edge:
     large_bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Methods and paths that take more, and how many bytes."""
     plain: Collection[str] = ()
-    """Paths of OAuth endpoints: refusals have their form, and answers are never repeated."""
+    """Paths of OAuth endpoints: refusals have their form."""
     forgotten: Collection[str] = ()
-    """Other paths of which answers are never repeated: anybody is given a fresh one."""
+    """Paths of which answers are never repeated."""
     cross_origin: Collection[str] = ()
     """Paths that pages of any origin may call, without credentials."""
     express: Sequence[ExpressRoute] = ()
@@ -85,7 +85,7 @@ def install(app: FastAPI, edge: Edge) -> None:
         new_owner=lambda: str(uuid.uuid4()),
         window=edge.idempotency_window,
         recheck=edge.recheck,
-        except_at={*edge.plain, *edge.forgotten},
+        except_at=edge.forgotten,
     )
     app.add_middleware(
         Bodies,
