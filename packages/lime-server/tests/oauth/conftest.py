@@ -230,6 +230,8 @@ class World:
         self.metrics = Metrics()
         self.documents = MemoryDocuments()
         self._numbers = itertools.count()
+        self.scopes: tuple[str, ...] = ("mcp",)
+        """What is granted."""
 
     def app(self, **settings: object) -> FastAPI:
         """The routes of OAuth with everything that the edge does to them."""
@@ -323,7 +325,7 @@ class World:
                 client_name=client.name,
                 redirect_host="127.0.0.1",
                 resource=resource,
-                scopes=("mcp",),
+                scopes=self.scopes,
                 created_at=now,
             )
         )
@@ -341,7 +343,7 @@ class World:
                 redirect_uri=CALLBACK,
                 code_challenge=CHALLENGE,
                 resource=resource,
-                scopes=("mcp",),
+                scopes=self.scopes,
                 expires_at=self.clock.now() + timedelta(seconds=60),
             )
         )

@@ -52,7 +52,11 @@ async def test_one_consent_stands_for_each_agent_client_and_resource(world, help
     again = await grants.add_or_renew(
         replace(first, grant_id=new_id(world.clock.now()), client_name="New", scopes=("a",))
     )
-    assert again == replace(first, client_name="New", scopes=("a",))
+    # What was issued for the scopes of before still stands, and is shown.
+    assert again == replace(first, client_name="New", scopes=("mcp", "a"))
+    for order in (("b", "a", "mcp"), ("mcp",)):
+        again = await grants.add_or_renew(replace(first, client_name="New", scopes=order))
+        assert again.scopes == ("mcp", "a", "b")
     anywhere = await world.granted(client, None)
     world.clock.advance(1)
     assert (await world.granted(client, None)).grant_id == anywhere.grant_id

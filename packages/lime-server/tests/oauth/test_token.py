@@ -293,6 +293,33 @@ async def test_a_consent_that_was_taken_back_ends_codes_and_refreshes(world, api
     refused(await api.token(refresh), 400, "invalid_grant")
 
 
+async def test_scopes_that_the_operator_withdrew_are_issued_no_more(small_world, help_):
+    small_world.scopes = ("mcp", "write")
+    client = await small_world.client()
+    async with help_.serving(small_world, mcp_scopes=["mcp", "write"]) as api:
+        body = granted(await api.token(await small_world.exchange_form(client)))
+        assert body["scope"] == "mcp write"
+    form = {"grant_type": "refresh_token", "client_id": client.client_id}
+    async with help_.serving(small_world, mcp_scopes=["read", "mcp"]) as api:
+        body = granted(await api.token(form | {"refresh_token": body["refresh_token"]}))
+        assert body["scope"] == "mcp"
+        assert small_world.claims(body["access_token"], resource=help_.RESOURCE)["scope"] == "mcp"
+        for asked in ("write", "read"):
+            body = granted(
+                await api.token(form | {"refresh_token": body["refresh_token"], "scope": asked})
+            )
+            assert body["scope"] == "mcp"
+        fresh = granted(await api.token(await small_world.exchange_form(client)))
+        assert fresh["scope"] == "mcp"
+    async with help_.serving(small_world, mcp_scopes=["read"]) as api:
+        again = form | {"refresh_token": body["refresh_token"]}
+        refused(await api.token(again), 400, "invalid_grant")
+        refused(await api.token(await small_world.exchange_form(client)), 400, "invalid_grant")
+    # What was refused spent nothing.
+    async with help_.serving(small_world, mcp_scopes=["mcp", "write"]) as api:
+        assert granted(await api.token(again))["scope"] == "mcp write"
+
+
 async def test_an_agent_that_may_not_act_keeps_its_refresh_token(world, api):
     client = await world.client()
     first = granted(await api.token(await world.exchange_form(client)))

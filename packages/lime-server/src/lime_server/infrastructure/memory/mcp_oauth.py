@@ -106,7 +106,7 @@ class MemoryGrants:
             kept,
             client_name=grant.client_name,
             redirect_host=grant.redirect_host,
-            scopes=grant.scopes,
+            scopes=tuple(dict.fromkeys((*kept.scopes, *grant.scopes))),
         )
         self._shared.grants[renewed.grant_id] = renewed
         return renewed

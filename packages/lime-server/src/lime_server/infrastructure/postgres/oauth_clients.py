@@ -37,13 +37,16 @@ _PRUNE_CLIENTS = """
     )
 """
 _ADD_OR_RENEW = """
-    INSERT INTO modules.oauth_grants
+    INSERT INTO modules.oauth_grants AS g
         (grant_id, owner_id, agent_id, client_id, client_name, redirect_host, resource, scopes,
          created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (owner_id, agent_id, client_id, resource) WHERE revoked_at IS NULL
     DO UPDATE SET client_name = excluded.client_name, redirect_host = excluded.redirect_host,
-        scopes = excluded.scopes
+        scopes = g.scopes || ARRAY(
+            SELECT name FROM unnest(excluded.scopes) WITH ORDINALITY AS new (name, place)
+            WHERE name <> ALL (g.scopes) ORDER BY place
+        )
     RETURNING *
 """
 _FIND_GRANT = "SELECT * FROM modules.oauth_grants WHERE grant_id = $1"

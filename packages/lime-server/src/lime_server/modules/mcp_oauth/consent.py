@@ -124,7 +124,7 @@ class Consent:
                     "client_id": grant.client_id,
                     "agent_id": grant.agent_id,
                     "resource": grant.resource,
-                    "scopes": list(grant.scopes),
+                    "scopes": list(request.scopes),
                 },
             )
         # 4. The code travels through the browser; no token ever does.

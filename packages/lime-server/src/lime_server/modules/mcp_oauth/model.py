@@ -127,6 +127,7 @@ class Grant:
     redirect_host: str
     resource: str | None
     scopes: tuple[str, ...]
+    """Everything that any of its families may have."""
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None

@@ -63,7 +63,8 @@ class GrantStore(Protocol):
         """Keep a grant, and return it as it is kept.
 
         If this owner has one with the same agent, client and resource that is not revoked, that one
-        stays, with the names and scopes of `grant`.
+        stays, with the names of `grant`, and its scopes beside those that were granted before: what
+        was issued for them still stands.
         """
         ...
 

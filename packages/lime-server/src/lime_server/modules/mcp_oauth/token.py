@@ -221,6 +221,7 @@ class TokenEndpoint:
         if (reason := _why_not(found, client, redirect_uri, verifier, now)) is not None:
             raise _refused(reason)
         resource, domain = self._target(found.resource, parameters)
+        scopes = self._left(found)
         # 4. Spend it, if nobody was faster.
         if not await self._codes.spend(code_hash, now):
             return await self._replayed(found, now)
@@ -239,11 +240,11 @@ class TokenEndpoint:
             client_id=client.client_id,
             resource=resource,
             domain=domain,
-            scopes=found.scopes,
+            scopes=scopes,
             family_id=family.family_id,
         )
         token = await self._access_tokens.mint(order)
-        return Issued(token, scope_text(found.scopes), refresh)
+        return Issued(token, scope_text(scopes), refresh)
 
     async def _replayed(self, code: AuthorizationCode, now: datetime) -> _Replay:
         """Two parties have a code, and nobody knows which of them is the client."""
@@ -279,7 +280,7 @@ class TokenEndpoint:
             raise _refused(f"a refresh token that is {use}")
         # 3. For the server, and no more than, what was granted.
         resource, domain = self._target(old.resource, parameters)
-        scopes = narrowed(_asked_scopes(parameters), old.scopes)
+        scopes = narrowed(_asked_scopes(parameters), self._left(old))
         # 4. Does the owner still want this, and may the agent act?
         _grant, agent = await self._standing(old.grant_id, now)
         # 5. The next one, with everything that was granted, whatever was asked for this time.
@@ -319,6 +320,12 @@ class TokenEndpoint:
             )
         )
         return token.text
+
+    def _left(self, granted: AuthorizationCode | RefreshToken) -> tuple[str, ...]:
+        """What was granted and still is a scope: operators withdraw some. Raises InvalidGrant."""
+        if not (left := tuple(name for name in granted.scopes if name in self._rules.scopes)):
+            raise _refused("no scope is left of those that were granted")
+        return left
 
     async def _standing(self, grant_id: str, now: datetime) -> tuple[Grant, Agent]:
         """The grant and its agent, as they are now. Raises InvalidGrant."""
