@@ -84,8 +84,8 @@ class SessionStore(Protocol):
         """Note that it was used."""
         ...
 
-    async def renew(self, session_id: str, token_hash: bytes, *, proven_at: datetime) -> bool:
-        """Give it another token; False if it has ended."""
+    async def renew(self, session: Session, token_hash: bytes, *, proven_at: datetime) -> bool:
+        """Give it another token; False if it has ended, or was proven since `session` was read."""
         ...
 
     async def of_owner(self, owner_id: str) -> Sequence[Session]:
@@ -146,11 +146,12 @@ class Sessions:
     async def renew(self, session: Session) -> SignedIn:
         """The same session under a new secret, freshly proven: whoever had the old one is out.
 
-        Raises NotSignedIn if it has ended meanwhile.
+        Raises NotSignedIn if it has ended meanwhile, or has another secret already: then who asks
+        is one of those who are out.
         """
         token, now = Token.new(TokenKind.SESSION), self._clock.now()
         hashed = self._tokens.hash(token.text)
-        if not await self._store.renew(session.session_id, hashed, proven_at=now):
+        if not await self._store.renew(session, hashed, proven_at=now):
             raise NotSignedIn
         return SignedIn(session, token, self.csrf_of(token.text))
 

@@ -95,14 +95,16 @@ class MemorySessions:
         if session_id in self.sessions:
             self.sessions[session_id] = replace(self.sessions[session_id], last_seen_at=now)
 
-    async def renew(self, session_id: str, token_hash: bytes, *, proven_at: datetime) -> bool:
-        """Give it another token; False if it has ended."""
-        if session_id not in self.sessions:
+    async def renew(self, session: Session, token_hash: bytes, *, proven_at: datetime) -> bool:
+        """Give it another token; False if it has ended, or was proven since `session` was read."""
+        session_id = session.session_id
+        kept = self.sessions.get(session_id)
+        if kept is None or kept.proven_at != session.proven_at:
             return False
         for old in [key for key, value in self.tokens.items() if value == session_id]:
             del self.tokens[old]
         self.tokens[token_hash] = session_id
-        self.sessions[session_id] = replace(self.sessions[session_id], proven_at=proven_at)
+        self.sessions[session_id] = replace(kept, proven_at=proven_at)
         return True
 
     async def of_owner(self, owner_id: str) -> Sequence[Session]:

@@ -171,13 +171,15 @@ class PostgresSessions:
             now,
         )
 
-    async def renew(self, session_id: str, token_hash: bytes, *, proven_at: datetime) -> bool:
-        """Give it another token; False if it has ended."""
+    async def renew(self, session: Session, token_hash: bytes, *, proven_at: datetime) -> bool:
+        """Give it another token; False if it has ended, or was proven since `session` was read."""
         status = await self._database.execute(
-            "UPDATE foundation.sessions SET token_hash = $2, proven_at = $3 WHERE session_id = $1",
-            session_id,
+            "UPDATE foundation.sessions SET token_hash = $2, proven_at = $3 "
+            "WHERE session_id = $1 AND proven_at = $4",
+            session.session_id,
             token_hash,
             proven_at,
+            session.proven_at,
         )
         return bool(_count(status))
 
