@@ -3,6 +3,7 @@
 The one place where the contract suite calls the server's code instead of speaking to it.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lime_server.foundation.owners import Owners
 from lime_server.foundation.sessions import SessionRules, Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Secrets
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.postgres.accounts import PostgresSessions
 from lime_server.infrastructure.postgres.identities import (
     PostgresAgents,
@@ -47,6 +49,8 @@ async def clerk(database_url: str, master_key: bytes) -> AsyncIterator[Clerk]:
             Owners(PostgresOwners(database), clock),
             Agents(PostgresAgents(database), hasher, clock),
             Sites(PostgresSites(database), hasher, clock),
-            Sessions(PostgresSessions(database), hasher, clock, _RULES),
+            Sessions(
+                PostgresSessions(database), hasher, clock, _RULES, MemoryLimiter(time.monotonic)
+            ),
             PostgresOwners(database),
         )

@@ -30,6 +30,7 @@ _EASY = {
     "LIME_RATE_PER_TOKEN": "off",
     "LIME_RATE_PER_ADDRESS": "off",
     "LIME_RATE_PER_REQUEST": "off",
+    "LIME_RATE_PER_SESSION": "off",
     "LIME_MCP_REGISTRATION_RATE": "off",
     # hashlib solves it in under a millisecond; the default is asserted where it is the subject.
     "LIME_DIFFICULTY": "8",

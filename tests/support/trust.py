@@ -14,6 +14,7 @@ from lime_server.infrastructure.kyc import ManualKyc
 from lime_server.infrastructure.memory.audit import MemoryAudit
 from lime_server.infrastructure.memory.identities import MemoryIdentities, MemoryOwners
 from lime_server.infrastructure.memory.kyc import MemoryKyc
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.memory.operators import MemoryOperators
 from lime_server.infrastructure.memory.transactions import MemoryTransactions
 
@@ -58,6 +59,7 @@ def memory_trust(
             transactions=transactions,
             audit=audit,
             clock=clock,
+            limiter=MemoryLimiter(lambda: clock.now().timestamp()),
         ),
         log,
         cases,

@@ -438,6 +438,11 @@ class Settings(BaseSettings):
         Limit(rate=20, burst=200),
         description="Requests that name one login request id, `RATE:BURST` or `off`.",
     )
+    rate_per_session: RateSetting = Field(
+        Limit(rate=0.2, burst=300),
+        description="Requests of one owner's session that change something, `RATE:BURST` or `off`; "
+        "all sessions of an owner together have three times as much.",
+    )
     max_body_bytes: int = Field(
         65536, ge=1024, le=16 << 20, description="Largest request body, in bytes."
     )

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import pyotp
@@ -10,9 +11,11 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import APIRouter, Depends
 
-from lime_server.core.errors import Unavailable
+from lime_server.core.errors import RateLimited, Unavailable
 from lime_server.core.origin import Origin, coming_from
+from lime_server.core.ports import Limit
 from lime_server.foundation.sessions import Session
+from lime_server.foundation.slowing import DEVICES, MAILS, PER_ACCOUNT
 from lime_server.infrastructure.passwords import MOST_IN_LINE, Argon2Hasher
 from lime_server.modules import credentials
 
@@ -267,6 +270,31 @@ async def test_guessing_is_slowed_but_not_for_the_owners_own_browser(server, ada
     assert refusal(await forged.sign_in()) == (429, "RATE_LIMIT_EXCEEDED")
 
 
+async def test_many_browsers_that_signed_in_once_guess_no_more_than_a_few(server, ada):
+    slowing, account = server.office.routes.slowing, ADA
+    browsers = [slowing.new_device(account) for _ in range(DEVICES + 2)]
+
+    async def count(ask, device, *, network):
+        with coming_from(Origin("request", f"2001:db8:0:{network:x}::1", None)):
+            try:
+                await ask(account, unverified_device=device)
+            except RateLimited:
+                return 0
+        return 1
+
+    for ask, burst in [
+        (slowing.mail, MAILS.burst),
+        (partial(slowing.attempt, "sign-in"), PER_ACCOUNT.burst),
+    ]:
+        let = [
+            sum([await count(ask, device, network=network) for _ in range(burst + 1)])
+            for network, device in enumerate(browsers)
+        ]
+        assert let == [burst] * DEVICES + [0, 0]
+        # They take nothing from whoever comes in a browser that is new.
+        assert await count(ask, None, network=99) == 1
+
+
 async def test_guessing_is_slowed_per_address_ipv6_by_its_network(server):
     browser = server.browser()
     for number in range(60):
@@ -287,6 +315,40 @@ async def test_mails_to_one_address_are_few(browser):
 
 
 # Sessions
+
+
+async def test_a_session_changes_only_so_much_and_its_owner_three_times_as_much(make_server, say):
+    server = make_server(rate_per_session=Limit(rate=1, burst=4))
+    browsers = [server.browser() for _ in range(4)]
+    await browsers[0].register()
+    for browser in browsers:
+        say(await browser.sign_in())
+
+    async def changes(browser):
+        answers = [await browser.delete("sessions/none") for _ in range(6)]
+        return [answer.status_code for answer in answers]
+
+    thief, owner, *others = browsers
+    assert await changes(thief) == [404] * 4 + [429] * 2
+    # Who only reads is not counted; and whoever stole a session leaves its owner room to end it.
+    say(await thief.get("users/me"))
+    assert await changes(owner) == [404] * 4 + [429] * 2
+    assert await changes(others[0]) == [404] * 4 + [429] * 2
+    assert await changes(others[1]) == [429] * 6
+
+
+async def test_what_another_page_sends_counts_against_nobody(make_server, say, refusal):
+    server = make_server(rate_per_session=Limit(rate=1, burst=1))
+    browser = server.browser()
+    await browser.register()
+    say(await browser.sign_in())
+    for _ in range(3):
+        answer = await browser.post(
+            "sessions/end-others", headers={"Origin": "https://evil.example"}
+        )
+        assert refusal(answer) == (403, "CSRF_FAILED")
+    say(await browser.post("sessions/end-others"))
+    assert refusal(await browser.post("sessions/end-others")) == (429, "RATE_LIMIT_EXCEEDED")
 
 
 async def test_a_session_gets_a_new_secret_at_sign_in(ada, say):

@@ -24,6 +24,7 @@ from lime_server.infrastructure.memory.identities import (
     MemorySites,
 )
 from lime_server.infrastructure.memory.kyc import MemoryKyc
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.memory.operators import MemoryOperators
 from lime_server.infrastructure.memory.transactions import MemoryTransactions
 from lime_server.infrastructure.postgres.audit import PostgresAudit
@@ -124,6 +125,7 @@ class World:
             transactions=self.stores.transactions,
             audit=self.audit,
             clock=self.clock,
+            limiter=MemoryLimiter(lambda: self.clock.now().timestamp()),
         )
 
     async def settle(self) -> None:

@@ -13,14 +13,17 @@ from lime_server.core.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    RateLimited,
     Unauthenticated,
 )
+from lime_server.core.origin import Origin, coming_from
 from lime_server.foundation.kyc import (
     _NEXT,
     CALLBACK_AGE,
     CASE_LIFETIME,
     DOCUMENTS_KEPT,
     LARGEST_DOCUMENT,
+    PER_NETWORK,
     Case,
     CaseState,
     Upload,
@@ -158,6 +161,26 @@ async def test_a_level_that_is_reached_cannot_be_asked_for(world, card):
     with pytest.raises(InvalidInput):
         await opened(world, card, 2)
     assert (await opened(world, card, 3)).target_level == 3
+
+
+async def test_one_network_opens_only_so_many_cases(small_world, card):
+    world = small_world
+
+    async def open_from(address, number):
+        owner = await world.owners.create(f"x{number}@example.com")
+        with coming_from(Origin("request", address, None)):
+            return await world.kyc.open(owner.owner_id, 1, card)
+
+    for number in range(PER_NETWORK.burst):
+        await open_from(f"2001:db8::{number}", number)
+    with pytest.raises(RateLimited):
+        await open_from("2001:db8::ffff", 100)
+    # Nobody else notices; and what is refused for what it says is not counted.
+    await open_from("2001:db8:0:1::1", 101)
+    world.clock.advance(1 / PER_NETWORK.rate)
+    with pytest.raises(InvalidInput), coming_from(Origin("request", "2001:db8::1", None)):
+        await world.kyc.open(world.owner.owner_id, 0, card)
+    await open_from("2001:db8::1", 102)
 
 
 async def test_nobody_has_no_case(world, card):

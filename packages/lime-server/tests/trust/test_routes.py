@@ -16,6 +16,7 @@ from lime_server.foundation.operators import Kind
 from lime_server.foundation.sessions import FRESH_FOR, SessionRules, Sessions
 from lime_server.infrastructure.kyc import sign_callback
 from lime_server.infrastructure.memory.accounts import MemorySessions
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.web import errors
 from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.errors import Errors
@@ -40,6 +41,7 @@ async def application(world, kyc):
         world.tokens,
         world.clock,
         SessionRules(origin=ORIGIN),
+        MemoryLimiter(lambda: 0.0),
     )
     app = FastAPI()
     for routes in (

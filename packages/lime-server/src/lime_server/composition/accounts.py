@@ -91,8 +91,9 @@ def account_office(
         plain_cookies=not url.is_secure and url.is_loopback,
         idle=timedelta(seconds=settings.session_idle),
         absolute=timedelta(seconds=settings.session_lifetime),
+        changes=settings.rate_per_session,
     )
-    sessions = Sessions(stores.sessions, tokens, clock, rules)
+    sessions = Sessions(stores.sessions, tokens, clock, rules, engines.limiter)
     slowing = Slowing(engines.limiter, tokens)
     post = Post(stores.outbox, engines.sender, bell=engines.bell, clock=clock)
     later = Later()

@@ -156,7 +156,14 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             dns_servers=settings.dns_servers,
         )
         owners = Owners(PostgresOwners(database), clock)
-        trust = trust_parts(settings, database, secrets, owners=owners, clock=clock)
+        trust = trust_parts(
+            settings,
+            database,
+            secrets,
+            owners=owners,
+            clock=clock,
+            limiter=messaging.counter,
+        )
         accounts = await stack.enter_async_context(
             open_accounts(
                 settings,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lime_server.core.clock import Clock
+from lime_server.core.ports import RateLimiter
 from lime_server.foundation.audit import Audit
 from lime_server.foundation.kyc import Kyc, KycProvider
 from lime_server.foundation.operators import Operators
@@ -26,7 +27,13 @@ class TrustParts:
 
 
 def trust_parts(
-    settings: Settings, database: Database, secrets: Secrets, *, owners: Owners, clock: Clock
+    settings: Settings,
+    database: Database,
+    secrets: Secrets,
+    *,
+    owners: Owners,
+    clock: Clock,
+    limiter: RateLimiter,
 ) -> TrustParts:
     """Those that `settings` describe."""
     audit = Audit(PostgresAudit(database), transactions=database, seals=secrets.audit, clock=clock)
@@ -39,6 +46,7 @@ def trust_parts(
         transactions=database,
         audit=audit,
         clock=clock,
+        limiter=limiter,
     )
     return TrustParts(audit, operators, kyc)
 

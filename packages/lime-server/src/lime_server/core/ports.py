@@ -34,6 +34,10 @@ class Limit:
     rate: float
     burst: int
 
+    def times(self, count: int) -> "Limit":
+        """The same for as many as that together."""
+        return Limit(self.rate * count, self.burst * count)
+
 
 class RateLimiter(Protocol):
     """Counts what each key does (generic cell rate algorithm)."""

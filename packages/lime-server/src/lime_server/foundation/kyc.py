@@ -11,8 +11,9 @@ from lime_server.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from lime_server.core.ids import new_id, parse_id
 from lime_server.core.names import display_name
 from lime_server.core.names import reason as clean_reason
+from lime_server.core.origin import asking_network
 from lime_server.core.pages import Page, page, parse_cursor
-from lime_server.core.ports import Transactions
+from lime_server.core.ports import Limit, RateLimiter, Transactions
 from lime_server.foundation.audit import Actor, Audit, Target
 
 HIGHEST_LEVEL = 3
@@ -22,6 +23,9 @@ LARGEST_DOCUMENT = 5 * 1024 * 1024
 """Bytes of one document: a page that was scanned at 300 dpi."""
 LARGEST_CASE = 10 * 1024 * 1024
 """Bytes of all documents of a case: they travel in one request."""
+PER_NETWORK = Limit(rate=1 / 3600, burst=10)
+"""Cases opened from one network: ten colleagues at once, then one an hour. Whoever makes owners by
+the hundred fills at most a quarter of a gigabyte a day, and for `CASE_LIFETIME` at most."""
 CASE_LIFETIME = timedelta(days=30)
 """How long a case waits for its decision."""
 DOCUMENTS_KEPT = timedelta(days=30)
@@ -267,6 +271,7 @@ class Kyc:
         transactions: Transactions,
         audit: Audit,
         clock: Clock,
+        limiter: RateLimiter,
     ) -> None:
         """New cases go to `provider`; what it leaves to operators is decided by `reviewers`."""
         self._store = store
@@ -275,6 +280,7 @@ class Kyc:
         self._transactions = transactions
         self._audit = audit
         self._clock = clock
+        self._limiter = limiter
 
     @property
     def takes_documents(self) -> bool:
@@ -290,7 +296,7 @@ class Kyc:
         """Open a case.
 
         Raises InvalidInput for a level or documents that cannot be, Conflict while another case
-        waits for its decision.
+        waits for its decision, RateLimited for too many from one network.
         """
         # 1. What was sent, without asking anyone.
         documents = self._documents(uploads)
@@ -308,7 +314,9 @@ class Kyc:
                 f"The level is {level}; ask for a higher one, {HIGHEST_LEVEL} at most.",
                 detail={"field": "target_level"},
             )
-        # 4. Let the provider begin.
+        # 4. Not too many: each is kept until it is decided, and costs whoever decides.
+        await self._limiter.take(f"kyc:from:{asking_network()}", PER_NETWORK)
+        # 5. Let the provider begin.
         now = self._clock.now()
         case_id = new_id(now)
         begun = await self._provider.begin(case_id, target_level)
@@ -323,7 +331,7 @@ class Kyc:
             expires_at=now + CASE_LIFETIME,
             documents=documents,
         )
-        # 5. Keep it; of two that are opened at once, the store takes one.
+        # 6. Keep it; of two that are opened at once, the store takes one.
         async with self._transactions.transaction():
             await self._store.add(case, [upload.content for upload in uploads])
             await self._record(

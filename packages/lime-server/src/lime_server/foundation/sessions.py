@@ -11,7 +11,7 @@ from lime_server.core.clock import Clock
 from lime_server.core.errors import NotFound, NotSignedIn
 from lime_server.core.ids import new_id, parse_id
 from lime_server.core.origin import current_origin
-from lime_server.core.ports import TokenHash
+from lime_server.core.ports import Limit, RateLimiter, TokenHash
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.foundation.owners import Owner
 
@@ -19,6 +19,10 @@ SEEN_EVERY = timedelta(seconds=60)
 """How exact `last_seen_at` is: a write for every request would cost more than it tells."""
 FRESH_FOR = timedelta(minutes=10)
 """How long a proof of password or second factor opens what needs a step-up."""
+
+OWNER_SHARE = 3
+"""How many times what one session may change its owner may, in all of them: whoever stole one
+leaves the owner enough to end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class SessionRules:
     """Whether cookies go without `Secure` and `__Host-`: on http loopback only."""
     idle: timedelta = timedelta(hours=12)
     absolute: timedelta = timedelta(days=7)
+    changes: Limit | None = None
+    """Requests of one session that change something; None means no limit. Each may leave a line in
+    the audit log, which is kept for good."""
 
     @property
     def cookie(self) -> str:
@@ -109,13 +116,19 @@ class Sessions:
     """Begins, recognises and ends sessions."""
 
     def __init__(
-        self, store: SessionStore, tokens: TokenHash, clock: Clock, rules: SessionRules
+        self,
+        store: SessionStore,
+        tokens: TokenHash,
+        clock: Clock,
+        rules: SessionRules,
+        limiter: RateLimiter,
     ) -> None:
-        """Keep sessions in `store`, their tokens hashed with `tokens`."""
+        """Keep sessions in `store`, their tokens hashed with `tokens`; count with `limiter`."""
         self._store = store
         self._tokens = tokens
         self._clock = clock
         self.rules = rules
+        self._limiter = limiter
 
     async def begin(self, owner: Owner) -> SignedIn:
         """A new session of somebody who has just proven who they are."""
@@ -142,6 +155,14 @@ class Sessions:
         if now - session.last_seen_at >= SEEN_EVERY:
             await self._store.seen(session.session_id, now)
         return session
+
+    async def count_change(self, session: Session) -> None:
+        """Count a request of this session that changes something. Raises RateLimited."""
+        if (limit := self.rules.changes) is None:
+            return
+        await self._limiter.take(f"changes:session:{session.session_id}", limit)
+        owner_id = session.owner.owner_id
+        await self._limiter.take(f"changes:owner:{owner_id}", limit.times(OWNER_SHARE))
 
     async def renew(self, session: Session) -> SignedIn:
         """The same session under a new secret, freshly proven: whoever had the old one is out.

@@ -2,7 +2,8 @@
 
 A bucket that fills again by itself (generic cell rate algorithm) instead of a lock: a lock would
 let anybody keep an owner out. A browser in which the owner has signed in before has a bucket of its
-own, so that somebody who guesses all day from elsewhere does not even slow them down.
+own, so that somebody who guesses all day from elsewhere does not even slow them down. All these
+together have a bucket as well: whoever once had the account could have collected browsers.
 """
 
 import hmac
@@ -19,6 +20,8 @@ PER_ADDRESS = Limit(rate=1 / 3, burst=60)
 """An office behind one address signs in on a Monday morning."""
 MAILS = Limit(rate=1 / 600, burst=5)
 """Mails to one addressee: who asked for five and got none does not need a sixth at once."""
+DEVICES = 5
+"""Browsers that one person guesses in at once; together they may do as much as so many."""
 
 _DEVICE = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
 
@@ -36,21 +39,28 @@ class Slowing:
     ) -> None:
         """Count an attempt on `account`, whether or not there is one. Raises RateLimited."""
         await self._limiter.take(f"{what}:from:{asking_network()}", PER_ADDRESS)
-        await self._limiter.take(f"{what}:on:{self._who(account, unverified_device)}", PER_ACCOUNT)
+        await self._take(f"{what}:on:", account, unverified_device, PER_ACCOUNT)
 
     async def mail(self, addressee: str, *, unverified_device: str | None = None) -> None:
         """Count a mail. Raises RateLimited."""
         await self._limiter.take(f"mail:from:{asking_network()}", PER_ADDRESS)
-        await self._limiter.take(f"mail:to:{self._who(addressee, unverified_device)}", MAILS)
+        await self._take("mail:to:", addressee, unverified_device, MAILS)
 
     def new_device(self, account: str) -> str:
         """What a browser keeps that has signed in to `account`. It opens nothing."""
         name = secrets.token_urlsafe(16)
         return f"{name}.{self._seal(name, account)}"
 
-    def _who(self, account: str, unverified_device: str | None) -> str:
+    async def _take(
+        self, prefix: str, account: str, unverified_device: str | None, limit: Limit
+    ) -> None:
         device = self._device(unverified_device, account)
-        return self._short(account) if device is None else f"{self._short(account)}:{device}"
+        if device is None:
+            await self._limiter.take(f"{prefix}{self._short(account)}", limit)
+        else:
+            await self._limiter.take(f"{prefix}{self._short(account)}:{device}", limit)
+            together = f"{prefix}{self._short(account)}:devices"
+            await self._limiter.take(together, limit.times(DEVICES))
 
     def _device(self, unverified: str | None, account: str) -> str | None:
         match = _DEVICE.fullmatch(unverified or "")

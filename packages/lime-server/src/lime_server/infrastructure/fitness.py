@@ -249,7 +249,7 @@ def _choices(settings: Settings) -> list[Finding]:
     findings = []
     off = [
         name
-        for name in ("rate_per_address", "rate_per_token", "rate_per_request")
+        for name in ("rate_per_address", "rate_per_token", "rate_per_request", "rate_per_session")
         if getattr(settings, name) is None
     ]
     if off:

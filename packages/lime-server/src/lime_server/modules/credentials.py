@@ -106,6 +106,7 @@ def session_of(
         if request.method not in _SAFE:
             same_origin(request, sessions)
             _require_csrf(request, sessions, unverified_cookie or "", unverified_csrf or "")
+            await sessions.count_change(session)
         # 3. May they act?
         if session.owner.suspended and not suspended_too:
             raise OwnerSuspended
