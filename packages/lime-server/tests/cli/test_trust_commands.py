@@ -78,6 +78,65 @@ def test_a_changed_row_is_named_and_the_command_ends_with_one(
     )  # fmt: skip
 
 
+def test_an_end_that_was_cut_off_with_its_head_shows_against_an_export(
+    lime_server_command, operator, settings, tmp_path
+):
+    export = tmp_path / "log.jsonl"
+    heads = asyncio.run(cut_back(settings["LIME_DATABASE_URL"], None))
+    lime_server_command("owner", "create", "--email", "two@example.com", "--operator")
+    lime_server_command("owner", "dismiss", "--email", "ops@example.com")
+    assert lime_server_command("audit", "export", "--output", export).exit_code == 0
+    assert lime_server_command("audit", "verify", "--against", export).exit_code == 0
+    asyncio.run(cut_back(settings["LIME_DATABASE_URL"], heads))
+    # By itself the chain is whole, up to a head that was the server's own.
+    assert lime_server_command("audit", "verify").exit_code == 0
+    ended = lime_server_command("audit", "verify", "--against", export)
+    assert ended.exit_code == 1
+    assert f"owner {operator}, entry 2: missing at the end of the chain, and was exported" in (
+        ended.stdout.splitlines()
+    )
+
+
+async def cut_back(url, heads):
+    """The heads of the log as they are; or put these back, and cut the chains to them."""
+    connection = await asyncpg.connect(url)
+    try:
+        if heads is None:
+            return await connection.fetch("SELECT * FROM foundation.audit_heads")
+        for table in ("audit_entries", "audit_heads"):
+            await connection.execute(f"ALTER TABLE foundation.{table} DISABLE TRIGGER USER")
+        for head in heads:
+            await connection.execute(
+                "UPDATE foundation.audit_heads SET sequence = $2, hash = $3, seal = $4 "
+                "WHERE owner_id = $1",
+                head["owner_id"],
+                head["sequence"],
+                head["hash"],
+                head["seal"],
+            )
+            await connection.execute(
+                "DELETE FROM foundation.audit_entries WHERE owner_id = $1 AND sequence > $2",
+                head["owner_id"],
+                head["sequence"],
+            )
+        return heads
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "Cannot read"), (b"not json\n", "Line 1 is not as it was exported.")],
+)
+def test_what_was_not_exported_is_no_measure(lime_server_command, tmp_path, content, said):
+    export = tmp_path / "log.jsonl"
+    if content is not None:
+        export.write_bytes(content)
+    ended = lime_server_command("audit", "verify", "--against", export)
+    assert ended.exit_code == 1
+    assert said in ended.stderr
+
+
 async def tamper(url):
     connection = await asyncpg.connect(url)
     await connection.execute("ALTER TABLE foundation.audit_entries DISABLE TRIGGER USER")

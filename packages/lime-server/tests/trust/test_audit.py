@@ -7,6 +7,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from lime_server.core.errors import InvalidInput
 from lime_server.core.origin import Origin, coming_from
 from lime_server.foundation import audit as audit_room
 from lime_server.foundation.audit import (
@@ -18,15 +19,17 @@ from lime_server.foundation.audit import (
     Target,
     canonical,
     export_line,
+    exported_heads,
 )
 from lime_server.infrastructure.memory.audit import MemoryAudit
 
+NOBODY = "0190a2b4-0000-7000-8000-000000000000"
 ORIGIN = Origin("request-1234", "192.0.2.7", "Browser")
 
 
-async def chain(world, count=5):
+async def chain(world, count=5, email="chain@example.com"):
     """A fresh owner's chain of this many entries."""
-    owner = await world.owners.create("chain@example.com")
+    owner = await world.owners.create(email)
     for number in range(count):
         world.clock.advance(1)
         with coming_from(ORIGIN):
@@ -208,6 +211,31 @@ async def test_an_exported_line_is_enough_to_check_the_hash(world):
     assert hashlib.sha256(canonical(said)).hexdigest() == claimed == entry.hash.hex()
 
 
+async def test_of_an_export_the_last_line_of_each_chain_counts(world):
+    one, two = await chain(world, 3), await chain(world, 2, "two@example.com")
+    first, second = await entries(world, one), await entries(world, two)
+    lines = [export_line(entry) for entry in (*first, *second)]
+    for order in (lines, lines[::-1], [*lines, lines[0]]):
+        assert exported_heads(order) == {
+            one.owner_id: Head(one.owner_id, 3, first[-1].hash),
+            two.owner_id: Head(two.owner_id, 2, second[-1].hash),
+        }
+    assert exported_heads([]) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"{", b"[]", b"5", b"{}", b'{"hash": 5}', b'{"hash": "x"}', b'{"hash": "00"}', b"[" * 99999,
+     b'{"hash": "00", "owner_id": 1, "sequence": null}', b'{"hash": "00", "owner_id": "1", "sequence": 1e999}'],
+)  # fmt: skip
+async def test_a_line_that_was_not_exported_is_refused(world, line):
+    (entry,) = await entries(world, await chain(world, 1))
+    good = export_line(entry)
+    for lines in ([good, line], [good, good.replace(b'"sequence":1', b'"sequence":2')]):
+        with pytest.raises(InvalidInput, match="Line 2 is not as it was exported"):
+            exported_heads(lines)
+
+
 # What somebody who has the database could do to it.
 
 
@@ -275,6 +303,25 @@ async def test_an_end_that_was_cut_off_is_found(world, help_):
     assert cut == [(4, "missing at the end of the chain")]
 
 
+async def test_what_was_exported_must_still_be_there(world, help_):
+    owner = await chain(world)
+    found = await entries(world, owner)
+
+    async def flaws(**known):
+        heads = {owner_id: Head(owner_id, *rest) for owner_id, rest in known.items()}
+        told = (await world.audit.verify(heads)).flaws
+        return [(one.sequence, one.what) for one in told if one.owner_id in known]
+
+    for entry in found:
+        assert await flaws(**{owner.owner_id: (entry.sequence, entry.hash)}) == []
+    other = {owner.owner_id: (3, found[3].hash)}
+    assert await flaws(**other) == [(3, "not what was exported")]
+    longer = {owner.owner_id: (7, b"x")}
+    assert await flaws(**longer) == [(6, "missing at the end of the chain, and was exported")]
+    gone = "missing with its whole chain, which was exported"
+    assert await flaws(**{NOBODY: (1, b"x")}) == [(1, gone)]
+
+
 async def test_what_is_written_while_it_is_read_is_no_flaw(world, help_):
     owner = await chain(world)
     looks = [await world.stores.log.heads()]
@@ -296,7 +343,7 @@ async def test_an_entry_that_was_put_behind_the_end_is_found(world, gap):
     """Somebody who has the database, and not the master key, adds what never was."""
     owner = await chain(world)
     last = (await entries(world, owner))[-1]
-    entry_id = "0190a2b4-0000-7000-8000-000000000000"
+    entry_id = NOBODY
     sequence = last.sequence + 1 + gap
     forged = replace(last, sequence=sequence, entry_id=entry_id, previous=last.hash)
     (head,) = [one for one in await world.stores.log.heads() if one.owner_id == owner.owner_id]

@@ -14,23 +14,32 @@ import typer
 
 from lime_server.cli.create import owner_id_of
 from lime_server.cli.speech import AsJson, CommandError, plain_errors, with_parts
-from lime_server.core.errors import NotFound
+from lime_server.core.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from lime_server.composition import Parts
-    from lime_server.foundation.audit import Verified
+    from lime_server.foundation.audit import Head, Verified
 
 audits = typer.Typer(help="The log of who did what.", no_args_is_help=True)
 
 
 @audits.command()
-def verify(as_json: AsJson = False) -> None:
+def verify(
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="What `audit export` wrote before: nothing of it may be missing now."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Is every entry what was written, and none missing? Ends with 1 if not, naming the first."""
 
     async def work(parts: Parts) -> Verified:
-        return await parts.audit.verify()
+        return await parts.audit.verify(exported)
 
     with plain_errors():
+        exported = {} if against is None else _exported(against)
         found = with_parts(work)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
@@ -65,6 +74,18 @@ def export(
 
     with plain_errors():
         with_parts(work)
+
+
+def _exported(path: Path) -> dict[str, Head]:
+    from lime_server.foundation.audit import exported_heads
+
+    try:
+        with path.open("rb") as file:
+            return exported_heads(file)
+    except OSError as error:
+        raise CommandError(f"Cannot read {path}: {error.strerror}.") from None
+    except InvalidInput as error:
+        raise CommandError(f"{path}: {error.message}") from None
 
 
 async def _named(parts: Parts, owner: str) -> str:

@@ -2,20 +2,22 @@
 
 Each owner has a chain of entries. Every entry holds the hash of the one before, so that none can be
 changed, taken out or put elsewhere without all that follow showing it; the head says how long the
-chain is, so that its end cannot be cut off, and carries a seal that only the server can make, so
-that it cannot be written anew.
+chain is, so that its end is missed when it is cut off, and carries a seal that only the server can
+make, so that it cannot be written anew. A head of the past has its seal, too: only what was
+exported shows that a chain was longer than it says.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from lime_server.core.clock import Clock
+from lime_server.core.errors import InvalidInput
 from lime_server.core.ids import new_id
 from lime_server.core.origin import current_origin
 from lime_server.core.ports import TokenHash, Transactions
@@ -107,6 +109,35 @@ class Head:
     sequence: int
     hash: bytes
     seal: bytes = b""
+
+
+def exported_heads(lines: Iterable[bytes]) -> dict[str, Head]:
+    """How far each chain had come when `lines` were exported, by owner.
+
+    Of one owner's lines the last counts, which holds what came before by its hash. Raises
+    InvalidInput for a line that is not as `export_line` writes it.
+    """
+    heads: dict[str, Head] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            said = json.loads(line)
+            digest = bytes.fromhex(said.pop("hash"))
+            head = Head(str(said["owner_id"]), int(said["sequence"]), digest)
+            fits = hashlib.sha256(canonical(said)).digest() == digest
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
+            fits = False
+        if not fits:
+            raise InvalidInput(f"Line {number} is not as it was exported.")
+        if head.sequence >= heads.get(head.owner_id, head).sequence:
+            heads[head.owner_id] = head
+    return heads
 
 
 class AuditStore(Protocol):
@@ -244,8 +275,8 @@ class Audit:
         """Everyone who has a chain."""
         return [head.owner_id for head in await self._store.heads()]
 
-    async def verify(self) -> Verified:
-        """Read every chain and say where one is not what was written.
+    async def verify(self, exported: Mapping[str, Head] = MappingProxyType({})) -> Verified:
+        """Read every chain and say where one is not what was written, or what was `exported`.
 
         Each chain's first flaw is named: after it nothing can be said. What is written meanwhile is
         no flaw, and is left for the next time.
@@ -254,10 +285,15 @@ class Audit:
         entries, flaws = 0, []
         beyond: dict[str, int] = {}
         for head in heads:
-            read, flaw = await self._verify(head, beyond)
+            known = exported.get(head.owner_id, Head(head.owner_id, 0, BEGINNING))
+            read, flaw = await self._verify(head, known, beyond)
             entries += read
             if flaw is not None:
                 flaws.append(flaw)
+        flaws += [
+            Flaw(owner_id, 1, "missing with its whole chain, which was exported")
+            for owner_id in exported.keys() - {head.owner_id for head in heads}
+        ]
         # What came after a head was read is no flaw if the head has moved on by now: an entry and
         # its head are written at once. Otherwise somebody put it there.
         now = {head.owner_id: head for head in await self._store.heads()} if beyond else {}
@@ -268,7 +304,9 @@ class Audit:
         ]
         return Verified(len(heads), entries, flaws)
 
-    async def _verify(self, head: Head, beyond: dict[str, int]) -> tuple[int, Flaw | None]:
+    async def _verify(
+        self, head: Head, known: Head, beyond: dict[str, int]
+    ) -> tuple[int, Flaw | None]:
         previous, expected = BEGINNING, 1
         async for entry in self.entries(head.owner_id):
             if expected > head.sequence > 0:
@@ -276,6 +314,8 @@ class Audit:
                 break  # Written after the head was read; see `verify`.
             if (what := _what_is_wrong(entry, expected, previous)) is not None:
                 return expected - 1, Flaw(head.owner_id, expected, what)
+            if expected == known.sequence and entry.hash != known.hash:
+                return expected - 1, Flaw(head.owner_id, expected, "not what was exported")
             previous, expected = entry.hash, expected + 1
         read = expected - 1
         if read < head.sequence:
@@ -284,6 +324,9 @@ class Audit:
             return read, Flaw(head.owner_id, read, "not what the chain's head says")
         if head.seal != self._seal(head.owner_id, head.sequence, head.hash):
             return read, Flaw(head.owner_id, read, "the chain's head was not sealed by this server")
+        if read < known.sequence:
+            what = "missing at the end of the chain, and was exported"
+            return read, Flaw(head.owner_id, expected, what)
         return read, None
 
     def _seal(self, owner_id: str, sequence: int, digest: bytes) -> bytes:
