@@ -111,6 +111,18 @@ class Head:
     seal: bytes = b""
 
 
+def _exported_head(line: bytes) -> Head | None:
+    """How far the chain had come with this line; None if it is not as it was exported."""
+    try:
+        said = json.loads(line)
+        digest = bytes.fromhex(said.pop("hash"))
+        head = Head(str(said["owner_id"]), int(said["sequence"]), digest)
+        fits = hashlib.sha256(canonical(said)).digest() == digest
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    return head if fits else None
+
+
 def exported_heads(lines: Iterable[bytes]) -> dict[str, Head]:
     """How far each chain had come when `lines` were exported, by owner.
 
@@ -119,21 +131,8 @@ def exported_heads(lines: Iterable[bytes]) -> dict[str, Head]:
     """
     heads: dict[str, Head] = {}
     for number, line in enumerate(lines, start=1):
-        try:
-            said = json.loads(line)
-            digest = bytes.fromhex(said.pop("hash"))
-            head = Head(str(said["owner_id"]), int(said["sequence"]), digest)
-            fits = hashlib.sha256(canonical(said)).digest() == digest
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ):
-            fits = False
-        if not fits:
+        head = _exported_head(line)
+        if head is None:
             raise InvalidInput(f"Line {number} is not as it was exported.")
         if head.sequence >= heads.get(head.owner_id, head).sequence:
             heads[head.owner_id] = head
