@@ -79,6 +79,12 @@ def test_a_name_with_escape_sequences_does_not_reach_the_terminal(run, fake_lime
     assert "a�[2Jb" in run("whoami")[1]
 
 
+def test_a_tools_name_does_not_reach_the_terminal_as_it_is(at_a_server, monkeypatch):
+    hostile = _Tool({"name": "a\x1b]0;b\x07\nlogin  ok", "description": "c"})
+    monkeypatch.setattr(_cli.LimeAgentSync, "list_tools", lambda self, target: [hostile])
+    assert at_a_server(("tools",))[0][1] == "a�]0;b��login  ok  c\n"
+
+
 def test_a_text_of_several_lines_is_shown_as_such_and_poses_as_no_other_line(
     run, fake_lime_for_agents
 ):

@@ -208,10 +208,12 @@ def _show(values: dict[str, Any], stream: TextIO, *, as_json: bool) -> None:
     if as_json:
         stream.write(json.dumps(plain) + "\n")
         return
-    width = max(map(len, plain))
+    # Names come from outside, too: a server chose those of its tools.
+    names = [_clean(name) for name in plain]
+    width = max(map(len, names))
     stream.writelines(
         f"{name:<{width}}  {'-' if value is None else _printable(value, indent=width + 2)}\n"
-        for name, value in plain.items()
+        for name, value in zip(names, plain.values(), strict=True)
     )
 
 
@@ -227,5 +229,8 @@ def _printable(value: object, *, indent: int) -> str:
     Texts come from outside: they may hold escape sequences, or a line that looks like one of ours.
     """
     lines = str(value).expandtabs().split("\n")
-    clean = ("".join(char if char.isprintable() else "�" for char in line) for line in lines)
-    return f"\n{' ' * indent}".join(clean)
+    return f"\n{' ' * indent}".join(map(_clean, lines))
+
+
+def _clean(line: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in line)
