@@ -1,7 +1,9 @@
+import asyncio
+
 import httpx
 import pytest
 
-from lime_agents import LimeAgentSync, LoginNotFoundError
+from lime_agents import AgentInactiveError, LimeAgent, LimeAgentSync, LoginNotFoundError
 from lime_agents.testing import FakeLime
 
 
@@ -21,6 +23,19 @@ def test_a_program_that_makes_its_own_agent_meets_the_fake(fake_lime_for_agents)
         assert agent.login(login.request_id).site_id == login.site.site_id
     assert login.status == "DELIVERED"
     assert login.approved_agent_id == fake_lime_for_agents.profile.agent_id
+
+
+def test_both_kinds_of_clients_meet_the_failures_that_were_planned(fake_lime_for_agents):
+    fake_lime_for_agents.fail(403, "AGENT_INACTIVE", times=2)
+
+    async def ask():
+        async with LimeAgent() as agent:
+            await agent.get_profile()
+
+    with LimeAgentSync() as agent, pytest.raises(AgentInactiveError):
+        agent.get_profile()
+    with pytest.raises(AgentInactiveError):
+        asyncio.run(ask())
 
 
 def test_the_fake_is_gone_after_its_context():

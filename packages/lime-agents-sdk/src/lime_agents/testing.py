@@ -145,7 +145,8 @@ class FakeLime:
         self, status: int, code: str, *, times: int = 1, headers: dict[str, str] | None = None
     ) -> None:
         """Answer the next `times` requests with an error."""
-        self._planned += [_error(status, code, headers)] * times
+        # One for each: an answer that was read by one kind of client is nothing for the other.
+        self._planned += [_error(status, code, headers) for _ in range(times)]
 
     def lose_answers(self, *, times: int = 1) -> None:
         """Perform the next `times` requests, but let the connection end before the answer comes."""
