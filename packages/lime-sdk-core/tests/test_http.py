@@ -12,6 +12,7 @@ import pytest
 from lime_sdk_core import (
     Attempt,
     Config,
+    ConfigurationError,
     LimeError,
     ProtocolError,
     Request,
@@ -136,6 +137,24 @@ def test_proxies_of_the_environment_are_not_used_for_this_machine(config, monkey
     far.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ALL_PROXY", "socks5://user:pa55@proxy.invalid", "SOCKS"),
+        ("ALL_PROXY", "socks4://user:pa55@proxy.invalid", "not the address of a proxy"),
+        ("HTTPS_PROXY", "http://[user:pa55", "not the address of a proxy"),
+        ("SSL_CERT_FILE", "/nonexistent/pa55", "cannot be read"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_said_so(driver, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        driver().run(ask())
+    told = "".join(traceback.format_exception(caught.value))
+    assert "pa55" not in told
+    assert caught.value.__context__ is None
+
+
 class Trickle(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Bytes without end, each of which moves the clock by a second."""
 
@@ -214,6 +233,33 @@ def test_a_reader_wakes_up_when_another_thread_aborts_its_stream(config):
                 next(stream)
             waker.join()
             stream.abort()
+        driver.close()
+
+
+def test_a_blocking_call_leaves_each_phase_only_what_is_left(config):
+    clock = [0.0]
+
+    def late(connection):
+        clock[0] = 999.9
+        connection.sendall(HEAD)
+        connection.recv(1)
+
+    with server(then=late) as base_url:
+        once = replace(config, base_url=base_url, retry=RetryPolicy(max_retries=0), timeout=1000.0)
+        driver = SyncDriver(once, clock=lambda: clock[0])
+        # The head took nearly all the time there was: the body has not another thousand seconds.
+        with pytest.raises(TransportError, match="in time"):
+            driver.run(ask())
+        driver.close()
+
+
+def test_a_blocking_call_that_is_late_fails_at_once(config):
+    with server(then=wait_for_the_end) as base_url:
+        once = replace(config, base_url=base_url, retry=RetryPolicy(max_retries=0), timeout=1000.0)
+        times = iter([0.0, 0.0])
+        driver = SyncDriver(once, clock=lambda: next(times, 2000.0))
+        with pytest.raises(TransportError, match="in time"):
+            driver.run(ask())
         driver.close()
 
 

@@ -24,14 +24,14 @@ POLICY = RetryPolicy(max_retries=2, base=1.0, cap=4.0)
 def test_an_answer_is_returned_at_once(play):
     steps, reply = play(attempts(GET, POLICY, 30.0), [0.0, OK])
     assert reply is OK
-    assert steps == [Now(), Attempt(GET, 30.0)]
+    assert steps == [Now(), Attempt(GET, 15.0)]
 
 
 @pytest.mark.parametrize("failure", [BUSY, LOST, Reply(429), Reply(408), Reply(500), Reply(504)])
 def test_an_idempotent_request_is_sent_again(play, failure):
     steps, reply = play(attempts(GET, POLICY, 30.0), [0.0, failure, 1.0, 0.5, None, 2.0, OK])
     assert reply is OK
-    assert steps[2:] == [Now(), Random(), Sleep(0.5), Now(), Attempt(GET, 28.0)]
+    assert steps[2:] == [Now(), Random(), Sleep(0.5), Now(), Attempt(GET, 14.0)]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 501, 505, 301])
@@ -54,6 +54,34 @@ def test_a_post_that_is_declared_idempotent_is_sent_again(play):
 def test_a_get_that_is_declared_not_idempotent_is_sent_once(play):
     once = Request("GET", "/a", idempotent=False)
     assert play(attempts(once, POLICY, 9.0), [0.0, BUSY])[1] is BUSY
+
+
+def test_each_attempt_leaves_time_for_another_one(play):
+    again = [15.0, 0.0, None, 15.0, LOST, 22.5, 0.0, None, 22.5, OK]
+    steps, reply = play(attempts(GET, POLICY, 30.0), [0.0, LOST, *again])
+    assert reply is OK
+    assert [step.timeout for step in steps if isinstance(step, Attempt)] == [15.0, 7.5, 7.5]
+    # What cannot be repeated has all the time there is.
+    assert play(attempts(POST, POLICY, 30.0), [0.0, OK])[0] == [Now(), Attempt(POST, 30.0)]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "remaining", "share"),
+    [(0, 30.0, 15.0), (1, 1.5, 1.0), (0, 0.5, 0.5), (2, 30.0, 30.0), (7, 0.1, 0.1)],
+)
+def test_the_share_of_an_attempt(attempt, remaining, share):
+    assert POLICY.share(attempt=attempt, remaining=remaining) == share
+
+
+def test_a_key_that_is_in_use_is_asked_for_again(play):
+    keyed = Request("POST", "/a", json={}, idempotent=True, headers={"idempotency-key": "k"})
+    in_use = Reply(409, retry_after=1.0)
+    steps, reply = play(attempts(keyed, POLICY, 9.0), [0.0, in_use, 0.0, 0.0, None, 1.0, OK])
+    assert reply is OK
+    assert Sleep(1.0) in steps
+    # A conflict about the matter is an answer.
+    for request, conflict in [(keyed, Reply(409)), (GET, in_use)]:
+        assert play(attempts(request, POLICY, 9.0), [0.0, conflict])[1] is conflict
 
 
 def test_after_the_last_repetition_the_last_outcome_stands(play):

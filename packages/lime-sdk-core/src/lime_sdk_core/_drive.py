@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lime_sdk_core._forks import ForkLock
 from lime_sdk_core.call import DEFAULT_ERRORS
 from lime_sdk_core.config import Config
 from lime_sdk_core.errors import ClosedError, ErrorTable
@@ -137,12 +137,13 @@ class AsyncDriver:
 
 
 class SyncDriver:
-    """Performs flows in the calling thread. Threads may share a driver.
+    """Performs flows in the calling thread. Threads may share a driver, and so may forks.
 
     Args:
         config: Where LIME is, and how to talk to it.
         http_client: An `httpx.Client` to use, for proxies, certificates or tests. It stays
-            open at `close`.
+            open at `close`, and must not be used before a fork and after it: both processes would
+            read from the same connections.
         clock: Monotonic seconds.
         sleep: Waits for some seconds.
         draw: Returns a number in [0, 1), for the jitter of pauses.
@@ -169,7 +170,7 @@ class SyncDriver:
         self._inherited: SyncHttp | None = None
         self._pid = os.getpid()
         self._clock, self._sleep, self._draw = clock, sleep, draw
-        self._closed, self._lock = False, Lock()
+        self._closed, self._lock = False, ForkLock()
 
     def run(self, flow: Flow[T]) -> T:
         """Perform `flow` to its end and return its result.

@@ -37,6 +37,9 @@ T = TypeVar("T")
 #: Seconds to establish a connection, if the call has that much left.
 CONNECT_TIMEOUT = 10.0
 
+#: Seconds to wait where no time is left: zero would mean not to wait at all, and fail otherwise.
+SHORTEST_WAIT = 0.001
+
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectTimeout, "no connection in time"),
     (httpx.PoolTimeout, "no free connection in time"),
@@ -153,6 +156,23 @@ def as_client(client: object | None) -> httpx.Client | None:
     raise ConfigurationError("http_client must be an httpx.Client.")
 
 
+def _made(make: Callable[[], T]) -> T:
+    """Return the client that `make` makes. Raises `ConfigurationError`.
+
+    The library reads proxies and certificates from the environment. What it says of them is not
+    repeated: a proxy's address may hold a password.
+    """
+    try:
+        return make()
+    except ImportError:
+        problem = "a SOCKS proxy needs: pip install 'httpx[socks]'"
+    except OSError:
+        problem = "SSL_CERT_FILE or SSL_CERT_DIR cannot be read"
+    except (ValueError, httpx.InvalidURL):
+        problem = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not the address of a proxy"
+    raise ConfigurationError(f"The environment is no good: {problem}.")
+
+
 def _check_open(client: httpx.AsyncClient | httpx.Client) -> None:
     if client.is_closed:
         raise ClosedError("The http_client that was passed in is closed.")
@@ -165,7 +185,8 @@ class AsyncHttp:
         self._config, self._owned = config, client is None
         if client is None:
             transport = mounted().get(config.base_url)
-            client = httpx.AsyncClient(transport=transport, trust_env=_trust_env(config))
+            trust_env = _trust_env(config)
+            client = _made(lambda: httpx.AsyncClient(transport=transport, trust_env=trust_env))
         self._client = client
 
     async def attempt(self, step: Attempt) -> Reply:
@@ -243,6 +264,22 @@ class AsyncStream:
         return chunk
 
 
+def _end_by(deadline: float, request: httpx.Request, clock: Callable[[], float]) -> None:
+    """Leave each phase of `request` what remains until `deadline`.
+
+    httpx gives the whole time anew to connecting, to TLS, to sending, to the head of the answer and
+    to each part of its body.
+    """
+    limits: dict[str, float] = request.extensions["timeout"]
+    whole = dict(limits)
+
+    def phase(_name: str, _info: object) -> None:
+        left = max(deadline - clock(), SHORTEST_WAIT)
+        limits.update({name: min(seconds, left) for name, seconds in whole.items()})
+
+    request.extensions["trace"] = phase
+
+
 class SyncHttp:
     """An `httpx.Client`, as `SyncDriver` needs it. One that was passed in stays open."""
 
@@ -252,16 +289,20 @@ class SyncHttp:
         self._config, self._owned, self._clock = config, client is None, clock
         if client is None:
             transport = mounted().get(config.base_url)
-            client = httpx.Client(transport=transport, trust_env=_trust_env(config))
+            trust_env = _trust_env(config)
+            client = _made(lambda: httpx.Client(transport=transport, trust_env=trust_env))
         self._client = client
 
     def attempt(self, step: Attempt) -> Reply:
-        """Perform one try; time is checked at each chunk, so that a trickle cannot stretch it."""
+        """Perform one try within `step.timeout`, also where the body trickles.
+
+        Only a head that comes in many pieces may take longer: each of them is waited for anew.
+        """
         return self._guard(lambda: self._exchange(step))
 
     def _exchange(self, step: Attempt) -> Reply:
         deadline = self._clock() + step.timeout
-        response = self._open(step.request, step.timeout)
+        response = self._open(step.request, step.timeout, deadline)
         try:
             body = Body(response, self._config)
             for chunk in response.iter_bytes():
@@ -291,11 +332,15 @@ class SyncHttp:
         if self._owned:
             self._client.close()
 
-    def _open(self, request: Request, seconds: float) -> httpx.Response:
+    def _open(
+        self, request: Request, seconds: float, deadline: float | None = None
+    ) -> httpx.Response:
         _check_open(self._client)
         arguments = _arguments(request, self._config, seconds)
         with traced(request.method, self._config.base_url, arguments["headers"]) as seen:
             built = self._client.build_request(**arguments)
+            if deadline is not None:
+                _end_by(deadline, built, self._clock)
             response = self._client.send(built, stream=True, follow_redirects=False)
             seen(response.status_code)
         return response

@@ -11,6 +11,12 @@ logger = logging.getLogger("lime")
 #: Statuses that a later attempt may turn into an answer. 501 and 505 will not change.
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
+#: Seconds that an attempt has at least, if the call does: a first connection from far away.
+SHORTEST_ATTEMPT = 1.0
+
+CONFLICT = 409
+KEY = "idempotency-key"
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -25,6 +31,17 @@ class RetryPolicy:
     max_retries: int = 3
     base: float = 0.25
     cap: float = 8.0
+
+    def share(self, *, attempt: int, remaining: float) -> float:
+        """Return the seconds that an attempt may take, of `remaining`.
+
+        Half of them while another could follow: where an answer was lost without a sign (a balancer
+        that froze, a connection that one side forgot), waiting longer brings nothing, and asking
+        again does.
+        """
+        if attempt >= self.max_retries:
+            return remaining
+        return min(remaining, max(remaining / 2, SHORTEST_ATTEMPT))
 
     def pause(
         self, *, attempt: int, retry_after: float | None, remaining: float, random: float
@@ -58,8 +75,11 @@ def attempts(request: Request, policy: RetryPolicy, timeout: float) -> Flow[Repl
     deadline = (yield Now()) + timeout
     remaining, attempt = timeout, 0
     while True:
-        outcome = yield from _once(request, remaining)
-        if not request.repeatable or _final(outcome):
+        if not request.repeatable:
+            return _settle((yield from _once(request, remaining)))
+        share = policy.share(attempt=attempt, remaining=remaining)
+        outcome = yield from _once(request, share)
+        if _final(request, outcome):
             return _settle(outcome)
         remaining = deadline - (yield Now())
         retry_after = outcome.retry_after
@@ -84,8 +104,12 @@ def _once(request: Request, timeout: float) -> Flow[Reply | TransportError]:
     return reply
 
 
-def _final(outcome: Reply | TransportError) -> bool:
-    return isinstance(outcome, Reply) and outcome.status not in RETRIED_STATUSES
+def _final(request: Request, outcome: Reply | TransportError) -> bool:
+    if isinstance(outcome, TransportError):
+        return False
+    # The first request with this key has not ended yet: its answer was lost (protocol section 1).
+    waits = outcome.status == CONFLICT and outcome.retry_after is not None
+    return not (outcome.status in RETRIED_STATUSES or (waits and KEY in request.headers))
 
 
 def _settle(outcome: Reply | TransportError) -> Reply:
