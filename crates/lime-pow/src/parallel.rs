@@ -1,6 +1,7 @@
 //! A search on several threads.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
@@ -43,12 +44,18 @@ pub(crate) fn run(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads {
-            let mut search = search.clone();
-            // Where the system grants no more threads, those that there are do it all.
-            let _ = thread::Builder::new().spawn_scoped(scope, move || work(&mut search));
-        }
+        // Where the system grants no more threads, those that there are do it all.
+        let helpers: Vec<_> = (1..threads)
+            .filter_map(|_| {
+                let mut search = search.clone();
+                thread::Builder::new().spawn_scoped(scope, move || work(&mut search)).ok()
+            })
+            .collect();
         work(search);
+        // The scope alone would wait for their work, and not for the threads themselves.
+        for helper in helpers {
+            helper.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
     });
     let (solution, left_out) = (solution.into_inner(), left_out.into_inner());
     if solution < left_out {
