@@ -683,7 +683,7 @@ SCHEMA = (
         "schema",
         "An OpenAPI document that is true",
         "tests/schema -k end_sessions",
-        "Undocumented HTTP status code",
+        "Undocumented status code",
         Plant(
             f"{SERVER}/modules/accounts/routes.py",
             old="signed_out(http.success(wire.Done()))",

@@ -53,6 +53,7 @@ async def test_its_passport_is_minted_from_what_the_approval_knew(open_seats, wo
     (seat,) = await open_seats(world, "worker")
     request_id = await world.approved()
     (due,) = seat.queue
+    assert (due.acknowledged, due.site_suspended) == (False, False)
     fresh = await world.passports.refreshed(due)
     claims = world.claims(await world.passports.mint(fresh), request_id)
     assert claims["sub"] == world.agent.agent_id

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from lime_server.core.errors import (
     MissingPowNonce,
     SiteLoginRequestNotFound,
 )
+from lime_server.modules.site_login import service
 from lime_server.modules.site_login.model import State
 from lime_server.modules.site_login.service import fit_redirect_url
 
@@ -22,6 +24,7 @@ NOT_IDS = ["", "x", "../../core/agents/me", UNKNOWN + "0", "{" + UNKNOWN + "}", 
 async def test_a_new_request_is_pending_for_its_lifetime(world, help_):
     login = await world.logins.create(world.site, None)
     assert login.state is State.PENDING
+    assert login.created_at == world.clock.now()
     assert login.expires_at == world.clock.now() + help_.LIFETIME
     assert len(login.challenge) == 43
     assert world.tally.logins["created"] == 1
@@ -302,6 +305,31 @@ async def test_a_wait_ends_with_a_pending_request_when_its_time_is_over(world):
     request_id = await world.request()
     assert (await world.logins.outcome(world.site, request_id, wait=0)).is_pending
     assert (await world.logins.outcome(world.site, request_id, wait=0.01)).is_pending
+
+
+async def test_a_wait_takes_what_is_left_and_not_more(small_world, monkeypatch):
+    world, waits, times, again = small_world, [], iter([0.0, 29.5]), asyncio.Event()
+    clock = SimpleNamespace(time=lambda: next(times, 29.75))
+    monkeypatch.setattr(service.asyncio, "get_running_loop", lambda: clock)
+    timeout = asyncio.timeout
+
+    def told(seconds):
+        waits.append(seconds)
+        if len(waits) == 1:
+            return timeout(0)
+        again.set()
+        return timeout(60)
+
+    monkeypatch.setattr(service.asyncio, "timeout", told)
+    request_id = await world.request()
+    waiting = asyncio.create_task(world.logins.outcome(world.site, request_id, wait=30))
+    await again.wait()
+    assert waits == [0.5, 0.25]
+    # Within its last second it is still a wait.
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_a_wait_ends_when_the_request_expires(small_world, help_):
