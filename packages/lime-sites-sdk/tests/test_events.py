@@ -36,6 +36,32 @@ def test_an_event_that_comes_again_while_it_is_handled_is_not_taken_twice() -> N
     assert _acknowledged(inbox) == ["e1"]
 
 
+def test_an_event_in_hand_has_the_passport_that_came_last() -> None:
+    inbox = Inbox()
+    first, queued = _delivery("e1"), _delivery("e2")
+    assert inbox.offer(first)
+    assert not inbox.offer(queued)
+    for event_id in ("e1", "e2"):
+        assert not inbox.offer(Delivery(event_id, "login-1", f"new for {event_id}"))
+    assert inbox.latest_passport(first) == "new for e1"
+    assert inbox.finish(first, handled=True) is queued
+    assert inbox.latest_passport(queued) == "new for e2"
+    assert inbox.finish(queued, handled=True) is None
+
+
+def test_a_full_inbox_still_takes_new_passports_for_what_it_holds() -> None:
+    inbox = Inbox(max_pending=1)
+    assert inbox.offer(_delivery("e1"))
+    assert not inbox.offer(Delivery("e1", "login-1", "new"))
+    assert inbox.latest_passport(_delivery("e1")) == "new"
+
+
+def test_an_event_without_id_keeps_its_passport() -> None:
+    inbox = Inbox()
+    assert inbox.offer(_delivery(None))
+    assert inbox.latest_passport(_delivery(None)) == "jwt"
+
+
 def test_an_event_that_was_not_handled_is_taken_when_it_comes_again() -> None:
     inbox = Inbox()
     _handle(inbox, _delivery("e1"), handled=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import threading
 from typing import Any
 
 import pytest
@@ -237,6 +238,53 @@ async def test_an_event_that_comes_twice_is_handled_once(site: Any, fake: FakeLi
     fake.send(frame, event_id=event.event_id)
     await _until(lambda: fake.calls.count(ACK) == 2)
     assert seen == [made.request_id]
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "second_login"),
+    [(1, "login-2"), (2, "login-1")],
+    ids=["waiting for a slot", "behind an earlier event of its login"],
+)
+async def test_an_event_that_comes_again_before_its_turn_is_handled_with_the_new_passport(
+    make: Any, fake: FakeLime, concurrency: int, second_login: str
+) -> None:
+    site = make(handler_concurrency=concurrency)
+    begun, go_on, all_read, done = (threading.Event() for _ in range(4))
+    seen: list[tuple[str, str | None]] = []
+    ids: list[str] = []
+    for _ in range(2):
+        event = fake.deny((await site.create_login_request()).request_id)
+        # Their frames are written below.
+        event.acknowledge()
+        ids.append(event.event_id)
+
+    @site.on_login
+    def handle(request_id: str, passport: str | None) -> None:
+        seen.append((request_id, passport))
+        begun.set()
+        assert go_on.wait(10)
+        if len(seen) == 2:
+            done.set()
+
+    site.on_error(lambda _: all_read.set())
+
+    def approve(request_id: str, passport: str, event_id: str) -> None:
+        frame = {"type": "approved", "agent_passport_jwt": passport}
+        fake.send({**frame, "login_request_id": request_id}, event_id=event_id)
+
+    await _until(lambda: bool(fake._streams))
+    approve("login-1", "first", ids[0])
+    assert await asyncio.to_thread(begun.wait, 10)
+    # The leases run out, and LIME signs a new passport for each delivery.
+    for number in range(3):
+        approve("login-1", f"too late {number}", ids[0])
+        approve(second_login, f"second {number}", ids[1])
+    # A stream is read in order: whoever has heard of this has read what came before.
+    fake.send({"type": "error", "code": "MARK", "message": "read"})
+    assert await asyncio.to_thread(all_read.wait, 10)
+    go_on.set()
+    assert await asyncio.to_thread(done.wait, 10)
+    assert seen == [("login-1", "first"), (second_login, "second 2")]
 
 
 async def test_a_lost_acknowledgement_is_logged_and_made_good(
@@ -520,8 +568,6 @@ async def test_a_handler_that_was_cancelled_gets_the_event_again(fake: FakeLime)
 
 def test_a_blocking_handler_may_close_the_client(fake: FakeLime) -> None:
     site = fake.site_sync()
-    import threading
-
     closed = threading.Event()
 
     @site.on_login

@@ -31,7 +31,7 @@ class Delivery:
     """None from a LIME that does not number its events: nothing to acknowledge then."""
     request_id: str
     passport: str | None = field(repr=False)
-    """The passport, unverified; None if nobody will come."""
+    """The passport it came with, unverified; None if nobody will come."""
 
 
 class Inbox:
@@ -48,7 +48,8 @@ class Inbox:
         self._max_remembered = max_remembered
         self._lock = Lock()
         self._pending = 0
-        self._in_hand: set[str] = set()
+        # By event: the passport that came last.
+        self._in_hand: dict[str, str | None] = {}
         self._handled: OrderedDict[str, None] = OrderedDict.fromkeys(handled)
         # By login request: the events that wait for the one that is being handled.
         self._queues: dict[str, deque[Delivery]] = {}
@@ -79,17 +80,29 @@ class Inbox:
                 # The acknowledgement was lost.
                 self._to_acknowledge[event_id] = None
                 return False
-            if event_id in self._in_hand or self._pending >= self._max_pending:
+            if event_id is not None and event_id in self._in_hand:
+                # LIME signs a passport for each delivery, and it lives for a minute: by the turn of
+                # this event the one that came first may be over.
+                self._in_hand[event_id] = delivery.passport
+                return False
+            if self._pending >= self._max_pending:
                 return False
             self._pending += 1
             if event_id is not None:
-                self._in_hand.add(event_id)
+                self._in_hand[event_id] = delivery.passport
             waiting = self._queues.get(delivery.request_id)
             if waiting is not None:
                 waiting.append(delivery)
                 return False
             self._queues[delivery.request_id] = deque()
             return True
+
+    def latest_passport(self, delivery: Delivery) -> str | None:
+        """Return the passport that came last for an event in hand; ask when its turn has come."""
+        with self._lock:
+            if delivery.event_id is None:
+                return delivery.passport
+            return self._in_hand[delivery.event_id]
 
     def finish(self, delivery: Delivery, *, handled: bool) -> Delivery | None:
         """Record how the handlers returned; return the next event of the same login.
@@ -113,7 +126,7 @@ class Inbox:
     def _let_go(self, delivery: Delivery) -> None:
         self._pending -= 1
         if delivery.event_id is not None:
-            self._in_hand.discard(delivery.event_id)
+            del self._in_hand[delivery.event_id]
 
     def _remember(self, event_id: str) -> None:
         self._to_acknowledge[event_id] = None

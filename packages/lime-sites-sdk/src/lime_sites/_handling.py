@@ -25,16 +25,18 @@ class Application:
     login_handlers: list[LoginHandler] = field(default_factory=list)
     error_handlers: list[ErrorHandler] = field(default_factory=list)
 
-    def call(self, delivery: Delivery) -> Flow[bool]:
+    def call(self, delivery: Delivery, inbox: Inbox) -> Flow[bool]:
         """Call every login handler and say whether all of them returned.
 
-        Without any, nothing was handled: there may be one when the event comes again.
+        Each gets the passport that came last when its turn comes. Without any handler, nothing was
+        handled: there may be one when the event comes again.
         """
         handlers = list(self.login_handlers)
         handled = bool(handlers)
         for handler in handlers:
             try:
-                yield Callback(handler, (delivery.request_id, delivery.passport))
+                passport = inbox.latest_passport(delivery)
+                yield Callback(handler, (delivery.request_id, passport))
             # Whatever the application raises: the stream must go on for the other logins.
             except Exception as cause:
                 handled = False
@@ -59,7 +61,7 @@ def handle(delivery: Delivery, application: Application, inbox: Inbox) -> Flow[N
     while current is not None:
         handled = False
         try:
-            handled = yield from application.call(current)
+            handled = yield from application.call(current, inbox)
         finally:
             # Also when a handler was cancelled: its event must be taken when it comes again.
             current = inbox.finish(current, handled=handled)
