@@ -31,6 +31,7 @@ class Either:
 
     def __init__(self, site: LimeSite | LimeSiteSync) -> None:
         self.site = site
+        self.is_async = isinstance(site, LimeSite)
         self.on_login = site.on_login
         self.on_error = site.on_error
 

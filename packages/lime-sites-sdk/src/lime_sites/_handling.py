@@ -18,12 +18,20 @@ ErrorHandler = Callable[[LimeError], object]
 """What `on_error` takes: a function of the error, plain or async."""
 
 
+Attempt = Callable[..., object]
+"""A handler that the driver in use can call. It returns what the handler raised, or None.
+
+Returned and not raised, because a driver lets through what is no `Exception`: one handler's
+`sys.exit` would end the whole conversation, and in silence.
+"""
+
+
 @dataclass(slots=True)
 class Application:
     """The handlers that the application registered, ready to be called by the driver in use."""
 
-    login_handlers: list[LoginHandler] = field(default_factory=list)
-    error_handlers: list[ErrorHandler] = field(default_factory=list)
+    login_handlers: list[Attempt] = field(default_factory=list)
+    error_handlers: list[Attempt] = field(default_factory=list)
 
     def call(self, delivery: Delivery, inbox: Inbox) -> Flow[bool]:
         """Call every login handler and say whether all of them returned.
@@ -34,25 +42,23 @@ class Application:
         handlers = list(self.login_handlers)
         handled = bool(handlers)
         for handler in handlers:
-            try:
-                passport = inbox.latest_passport(delivery)
-                yield Callback(handler, (delivery.request_id, passport))
+            passport = inbox.latest_passport(delivery)
+            cause = yield Callback(handler, (delivery.request_id, passport))
             # Whatever the application raises: the stream must go on for the other logins.
-            except Exception as cause:
+            if cause is not None:
                 handled = False
                 error = HandlerError(delivery.request_id)
                 error.__cause__ = cause
-                logger.exception("%s", error)
+                logger.error("%s", error, exc_info=cause)
                 yield from self.report(error)
         return handled
 
     def report(self, error: LimeError) -> Flow[None]:
         """Tell every error handler. One that fails is logged."""
         for handler in list(self.error_handlers):
-            try:
-                yield Callback(handler, (error,))
-            except Exception:
-                logger.exception("an on_error handler failed")
+            cause = yield Callback(handler, (error,))
+            if cause is not None:
+                logger.error("an on_error handler failed", exc_info=cause)
 
 
 def handle(delivery: Delivery, application: Application, inbox: Inbox) -> Flow[None]:
@@ -63,7 +69,7 @@ def handle(delivery: Delivery, application: Application, inbox: Inbox) -> Flow[N
         try:
             handled = yield from application.call(current, inbox)
         finally:
-            # Also when a handler was cancelled: its event must be taken when it comes again.
+            # Also when closing cancels a handler: its event must be taken when it comes again.
             current = inbox.finish(current, handled=handled)
         yield from acknowledge_handled(inbox)
 

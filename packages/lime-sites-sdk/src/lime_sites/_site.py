@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from lime_sdk_core import AsyncDriver, ClosedError, Flow, LimeError, Request
 from lime_sites import _flows, _setup
 from lime_sites._events import Inbox
-from lime_sites._handling import Application, ErrorHandler, LoginHandler
+from lime_sites._handling import Application, Attempt, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
 from lime_sites._tasks import end, keep
@@ -374,12 +374,15 @@ class LimeSite:
 
     def _start_listening(self) -> asyncio.Task[None]:
         old = self._listener
-        # A program may call `asyncio.run` more than once; a listener ends with its loop.
-        gone = old is not None and old.get_loop().is_closed()
+        # A program may call `asyncio.run` more than once; a listener ends with its loop. It may
+        # also have been cancelled, by somebody who cancelled every task.
+        gone = old is not None and (old.done() or old.get_loop().is_closed())
         if old is None or (gone and self._failure is None):
-            self._inbox = self._inbox.heir()
-            self._slots = asyncio.Semaphore(self._handler_concurrency)
-            self._link = _Link(self._driver, self._start)
+            # What is in hand in this very loop stays in hand.
+            if old is None or old.get_loop() is not asyncio.get_running_loop():
+                self._inbox = self._inbox.heir()
+                self._slots = asyncio.Semaphore(self._handler_concurrency)
+                self._link = _Link(self._driver, self._start)
             self._listener = asyncio.create_task(self._listen(), name="lime-sites-events")
             return self._listener
         return old
@@ -452,19 +455,36 @@ class _Link:
         await self._connection.aclose()
 
 
-def _for_asyncio(handler: Callable[..., object]) -> Callable[..., Any]:
-    """Return `handler` such that it never holds up the event loop."""
+def _for_asyncio(handler: Callable[..., object]) -> Attempt:
+    """Return `handler` such that it never holds up the event loop, nor ends its task."""
     # Wanted is the method itself, to see whether it is async, and not just whether there is one.
     called = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
-    if inspect.iscoroutinefunction(called):
-        return handler
+    is_async = inspect.iscoroutinefunction(called)
 
-    async def in_thread(*args: object) -> None:
-        result = await asyncio.to_thread(handler, *args)
-        if inspect.isawaitable(result):
-            await result
+    async def attempt(*args: object) -> BaseException | None:
+        try:
+            result = handler(*args) if is_async else await asyncio.to_thread(handler, *args)
+            if inspect.isawaitable(result):
+                await result
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            # The handler's own, or of something that it waited for.
+            return error
+        # Somebody wants the program to end; or this coroutine is closed, and must not go on.
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - `Application` logs and reports it
+            return error
+        return None
 
-    return in_thread
+    return attempt
+
+
+def _is_being_cancelled() -> bool:
+    """Has somebody asked for the end of the current task?"""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _loop_is_running() -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from lime_sdk_core import ClosedError, Flow, LimeError, Request, SyncDriver
 from lime_sites import _flows, _setup
 from lime_sites._events import Inbox
-from lime_sites._handling import Application, ErrorHandler, LoginHandler
+from lime_sites._handling import Application, Attempt, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
 from lime_sites._types import (
@@ -264,15 +264,17 @@ class LimeSiteSync:
 
     def _start_listening(self) -> Thread:
         with self._lock:
-            # After a fork the parent's threads are gone, and this process needs its own.
             gone = self._listener is not None and not self._listener.is_alive()
             if self._listener is None or (gone and self._failure is None):
-                self._prepare(self._inbox.heir())
+                # After a fork the parent's threads are gone, and this process needs its own. Where
+                # only the listener has ended, its workers go on with what is in hand.
+                if not any(worker.is_alive() for worker in self._workers):
+                    self._prepare(self._inbox.heir())
+                    self._workers = [
+                        _daemon(self._work_off, f"lime-sites-handler-{number}")
+                        for number in range(self._handler_concurrency)
+                    ]
                 self._listener = _daemon(self._listen, "lime-sites-events")
-                self._workers = [
-                    _daemon(self._work_off, f"lime-sites-handler-{number}")
-                    for number in range(self._handler_concurrency)
-                ]
             return self._listener
 
     def _prepare(self, inbox: Inbox) -> None:
@@ -308,7 +310,7 @@ class LimeSiteSync:
                 continue
             try:
                 self._driver.run(work)
-            # Also a handler's `sys.exit`, which would end this thread only, and unnoticed.
+            # Whatever it is would end this thread only, and perhaps unnoticed.
             except BaseException:
                 logger.exception("an event could not be worked off")
 
@@ -375,15 +377,21 @@ class _Link:
             raise ClosedError("this client is closed")
 
 
-def _for_threads(handler: Callable[..., object]) -> Callable[..., object]:
-    """Return `handler` such that it can be called without an event loop."""
+def _for_threads(handler: Callable[..., object]) -> Attempt:
+    """Return `handler` such that it can be called without an event loop, and ends no thread."""
 
-    def call(*args: object) -> None:
-        result = handler(*args)
-        if inspect.isawaitable(result):
-            asyncio.run(_await(result))
+    def attempt(*args: object) -> BaseException | None:
+        try:
+            result = handler(*args)
+            if inspect.isawaitable(result):
+                asyncio.run(_await(result))
+        # Also `SystemExit` and `KeyboardInterrupt`: in our threads, none of which is the main one,
+        # they would not end the program, but only what the thread is for.
+        except BaseException as error:  # noqa: BLE001 - `Application` logs and reports it
+            return error
+        return None
 
-    return call
+    return attempt
 
 
 async def _await(result: Awaitable[object]) -> None:
