@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import logging
+import re
 import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +19,13 @@ from lime_sites import (
     BindingCodeError,
     BindingPassport,
     InvalidPassportError,
+    KeysUnavailableError,
     LimeSite,
     LimeSiteSync,
     PassportVerificationResult,
+    SiteAuthUnavailableError,
 )
+from lime_sites._jwks import MIN_INTERVAL
 from lime_sites.testing import FakeLime
 
 CALLBACK = "https://shop.example/lime"
@@ -88,8 +92,48 @@ async def test_a_code_in_the_wrong_browser_binds_nothing(site: Any, fake: FakeLi
     with pytest.raises(BindingCodeError):
         await site.exchange_binding_code("bc_other", **right)
     assert (await site.exchange_binding_code(code, **right)).binding_id == asked.binding_id
+    # It is spent, and not even its first answer is for who shows something else.
     with pytest.raises(BindingCodeError):
-        await site.exchange_binding_code(code, **right)
+        await site.exchange_binding_code(code, **{**right, "state": None})
+
+
+@pytest.mark.parametrize("known", [{}, {"site_id": "site-1"}], ids=["the site's id", "the keys"])
+async def test_a_code_is_not_spent_before_its_passport_can_be_proved(
+    make: Any, fake: FakeLime, clock: Any, known: dict[str, str]
+) -> None:
+    fake.site_id = "site-1"
+    site = make(clock=clock, **known)
+    asked = await site.create_binding_request(redirect_uri=CALLBACK)
+    code = query_of(fake.bind(asked.binding_id))["binding_code"]
+    fake.fail(503, "SITE_TOKEN_AUTH_UNAVAILABLE")
+    with pytest.raises(KeysUnavailableError if known else SiteAuthUnavailableError):
+        await site.exchange_binding_code(code, expected_binding_id=asked.binding_id)
+    assert ("POST", "/modules/bindings/exchange") not in fake.calls
+    clock.advance(MIN_INTERVAL)
+    passport = await site.exchange_binding_code(code, expected_binding_id=asked.binding_id)
+    assert passport.binding_id == asked.binding_id
+
+
+async def test_the_same_exchange_again_gives_the_first_answer(site: Any, fake: FakeLime) -> None:
+    asked = await site.create_binding_request(redirect_uri=CALLBACK)
+    code = query_of(fake.bind(asked.binding_id))["binding_code"]
+    first, second = [
+        await site.exchange_binding_code(code, expected_binding_id=asked.binding_id)
+        for _ in range(2)
+    ]
+    assert first == second
+
+
+def test_without_a_key_the_fake_exchanges_a_code_once(fake: FakeLime) -> None:
+    with fake.site_sync() as site:
+        asked = site.create_binding_request(redirect_uri=CALLBACK)
+    body = {"binding_code": query_of(fake.bind(asked.binding_id))["binding_code"]}
+    headers = {"x-site-token": fake.site_token}
+    with httpx.Client(transport=fake.transport, base_url=fake.base_url) as client:
+        answers = [
+            client.post("/modules/bindings/exchange", headers=headers, json=body) for _ in range(2)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 400]
 
 
 async def test_a_refusal_comes_back_with_the_browser(site: Any, fake: FakeLime) -> None:
@@ -306,4 +350,4 @@ async def test_a_lost_answer_is_asked_for_again_under_one_key(
     first, second = (call.request for call in exchange.calls)
     assert first.content == second.content
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
-    assert len(first.headers["idempotency-key"]) == 32
+    assert re.fullmatch("[0-9a-f]{64}", first.headers["idempotency-key"])

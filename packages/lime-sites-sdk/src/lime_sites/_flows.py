@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
+import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from lime_sdk_core import Flow, LimeError, Now, Request, Sleep, as_model, call, segment
 from lime_sdk_core._late import Late
@@ -178,7 +178,10 @@ def exchange_binding_code(
     verifier: Verifier,
 ) -> Flow[BindingPassport]:
     """Exchange a code and prove the passport that LIME gives for it."""
-    # LIME compares before it spends the code, so that a code in the wrong browser binds nothing.
+    # 1. Get ready for the proof: a failure after the exchange would cost the passport, and the code
+    #    with it.
+    yield from verifier.make_ready()
+    # 2. LIME compares before it spends the code, so that a code in the wrong browser binds nothing.
     body = {"binding_code": code, "binding_id": expected_binding_id}
     if state is not None:
         body["state"] = state
@@ -189,10 +192,11 @@ def exchange_binding_code(
         f"{_BINDINGS}/exchange",
         json=body,
         # The code works once: with the key, asking again for a lost answer gives that answer.
-        headers={"idempotency-key": uuid4().hex},
+        headers={"idempotency-key": _key_of_exchange(body)},
         idempotent=True,
     )
     exchanged = yield from call(request, as_model(_wire.ExchangedBinding), errors=ERRORS)
+    # 3. Prove it.
     return (yield from verifier.verify_binding(exchanged.passport, expected_binding_id))
 
 
@@ -215,6 +219,17 @@ def end_binding(binding_id: str) -> Flow[Binding]:
     """End one of this site's bindings. Raises ValueError for what cannot be in a path."""
     request = Request("DELETE", f"{_BINDINGS}/of-site/{segment(binding_id)}", idempotent=True)
     return (yield from call(request, as_model(_wire.SiteBinding), errors=ERRORS)).result()
+
+
+def _key_of_exchange(body: dict[str, str]) -> str:
+    """Return the `Idempotency-Key` of an exchange: the same whenever the same is asked.
+
+    So the caller, too, may ask again for an answer that was lost. All of the body counts, because
+    LIME refuses a key that comes again with another one. Nobody learns the code or the verifier
+    from the digest: both are too long to be guessed.
+    """
+    asked = json.dumps(body, sort_keys=True)
+    return hashlib.sha256(f"lime-sites binding exchange\n{asked}".encode()).hexdigest()
 
 
 def _challenge(code_verifier: str) -> str:

@@ -91,6 +91,16 @@ class Verifier:
         # 2. Signed by the issuer. 3. Only what was signed is handed on.
         return _binding_passport((yield from self.prove(unverified_jwt, expect)))
 
+    def make_ready(self) -> Flow[None]:
+        """Learn this site's id and the keys, for a token that is still to be asked for.
+
+        Raises:
+            KeysUnavailableError: the keys cannot be had.
+            LimeError: this site's id could not be learned.
+        """
+        yield from self.own_site_id()
+        yield from self._keys()
+
     def prove(self, unverified_jwt: str, expect: Expectation) -> Flow[dict[str, Any]]:
         """Return the claims that the issuer signed, of a token that says what `expect` wants.
 

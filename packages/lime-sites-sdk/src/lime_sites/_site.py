@@ -237,7 +237,9 @@ class LimeSite:
         Raises:
             BindingCodeError: it cannot be exchanged. Nothing was bound; begin again.
             InvalidPassportError: LIME's answer proves nothing.
-            LimeError: LIME refused, or cannot be reached.
+            KeysUnavailableError: the signing keys cannot be had. The code is not spent.
+            LimeError: LIME refused, or cannot be reached. The same call may be made again while
+                the code lives: if it was spent, LIME repeats its first answer.
         """
         flow = _flows.exchange_binding_code(
             code, expected_binding_id, state, code_verifier, self._verifier

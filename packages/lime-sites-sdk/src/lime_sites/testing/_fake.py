@@ -63,6 +63,8 @@ class FakeLime:
         self.site_token = f"st_{secrets.token_urlsafe(32)}"
         self.logins: dict[str, FakeLogin] = {}
         self.bindings: dict[str, FakeBinding] = {}
+        # By Idempotency-Key and body: what was answered when a code was exchanged.
+        self._exchanged: dict[tuple[str, bytes], bytes] = {}
         self.calls: list[tuple[str, str]] = []
         self.transport = _Transport(self)
         self._wall_clock = wall_clock
@@ -408,7 +410,7 @@ class FakeLime:
             case "POST", ["requests"]:
                 return self._ask_for_binding(json.loads(request.content))
             case "POST", ["exchange"]:
-                return self._exchange(json.loads(request.content))
+                return self._exchange_once(request)
             case "GET", ["of-site"]:
                 made = [each.shown() for each in self.bindings.values() if each.was_made]
                 return _ok(items=made[::-1], next_cursor=None)
@@ -426,6 +428,16 @@ class FakeLime:
             state=binding.state,
             **{name: binding.shown()[name] for name in ("binding_id", "status", "expires_at")},
         )
+
+    def _exchange_once(self, request: httpx.Request) -> httpx.Response:
+        key = request.headers.get("idempotency-key")
+        known = self._exchanged.get((key, request.content))
+        if known is not None:
+            return httpx.Response(200, content=known)
+        answer = self._exchange(json.loads(request.content))
+        if key is not None and answer.is_success:
+            self._exchanged[key, request.content] = answer.content
+        return answer
 
     def _exchange(self, claim: Mapping[str, Any]) -> httpx.Response:
         binding = next((each for each in self.bindings.values() if each.accepts(claim)), None)
