@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
+from lime_sites._passports import LEEWAY
+
 MIN_SECRET_CHARS: Final = 32
 """Least length of the secret: 128 bits, were it written in hexadecimal digits."""
 
@@ -35,6 +37,7 @@ class SignedValue:
         if len(secret) < MIN_SECRET_CHARS:
             raise ValueError(f"the secret needs at least {MIN_SECRET_CHARS} characters")
         self.max_age = max_age
+        self._wall_clock = wall_clock
 
         class Signer(TimestampSigner):
             def get_timestamp(self) -> int:
@@ -52,10 +55,17 @@ class SignedValue:
         return str(self._serializer.dumps(value))
 
     def load(self, text: str | None) -> Any:
-        """Return the value, or None if there is none, it is not ours, or it is too old."""
+        """Return the value, or None if there is none, it is not ours, or it is too old.
+
+        It may come from up to 30 s in the future: clocks differ.
+        """
         if text is None:
             return None
         try:
-            return self._serializer.loads(text, max_age=self.max_age)
+            # Without `max_age`, which would refuse what was signed a second from now: by another
+            # host of the site, whose clock is ahead of ours.
+            value, signed_at = self._serializer.loads(text, return_timestamp=True)
         except BadData:
             return None
+        age = int(self._wall_clock()) - signed_at.timestamp()
+        return value if -LEEWAY <= age <= self.max_age else None
