@@ -83,6 +83,42 @@ def test_keys_that_lay_unused_for_long_are_refreshed_before_they_are_used(
     assert again.wait is None
 
 
+@pytest.mark.parametrize("ttl", [TTL, 1.0])
+def test_an_issuer_that_is_down_holds_up_no_traffic_and_is_asked_once_per_interval(
+    keys: JwkSet, clock: Any, ttl: float
+) -> None:
+    cache = KeyCache(ttl=ttl, clock=clock)
+    cache.land(_flight(cache), keys)
+    waited, fetches = 0, 0
+    for _ in range(3600):
+        clock.advance(1)
+        plan = cache.plan(ISSUER)
+        assert plan.keys is keys
+        waited += plan.wait is not None
+        if plan.start is not None:
+            fetches += 1
+            cache.land(plan.start, None)
+    # Only who came first after keys of a very short life had aged.
+    assert waited == (ttl == 1.0)
+    assert fetches <= 3600 / MIN_INTERVAL
+
+
+def test_a_failure_of_long_ago_does_not_make_unused_keys_trusted(
+    warm: KeyCache, keys: JwkSet, clock: Any
+) -> None:
+    clock.advance(TTL)
+    warm.land(_flight(warm), None)
+    clock.advance(3600)
+    first, second = warm.plan(ISSUER), warm.plan(ISSUER)
+    # Nor does the attempt that has only just begun.
+    assert first.wait is second.wait is first.start is not None
+    # The issuer is still down: for a while that excuses the keys again.
+    warm.land(first.start, None)
+    clock.advance(TTL - 1)
+    plan = warm.plan(ISSUER)
+    assert (plan.keys, plan.wait) == (keys, None)
+
+
 def test_a_failed_fetch_keeps_the_keys_for_a_day_and_no_longer(
     warm: KeyCache, keys: JwkSet, clock: Any
 ) -> None:

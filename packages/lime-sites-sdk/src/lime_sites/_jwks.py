@@ -25,6 +25,9 @@ DEFAULT_TTL: Final = 300.0
 MIN_INTERVAL: Final = 10.0
 """Least seconds between two fetches from one issuer, whatever the reason."""
 
+MIN_EXCUSE: Final = 2 * MIN_INTERVAL
+"""Least seconds for which a failed fetch excuses old keys: until the next attempt has ended."""
+
 MAX_STALE: Final = 24 * 3600.0
 """Seconds after which keys that could not be refreshed are no longer used."""
 
@@ -59,7 +62,7 @@ class _Entry:
     keys: JwkSet | None = None
     fetched_at: float = 0.0
     attempted_at: float | None = None
-    failed: bool = False
+    failed_at: float | None = None
     flight: Flight | None = None
 
 
@@ -117,10 +120,12 @@ class KeyCache:
             # What a fetch brings that was given up is older than what a later one brought.
             if entry.flight is flight:
                 entry.flight = None
-                entry.failed = keys is None
-                if keys is not None:
+                now = self._clock()
+                if keys is None:
+                    entry.failed_at = now
+                else:
                     # All of them: a key that was withdrawn must stop working now.
-                    entry.keys, entry.fetched_at = keys, self._clock()
+                    entry.keys, entry.fetched_at, entry.failed_at = keys, now, None
         flight.landed.set_result(None)
 
     def _take_off(self, entry: _Entry, issuer: str, now: float) -> Flight:
@@ -137,12 +142,15 @@ class KeyCache:
         """Must the next verification wait for the fetch?
 
         Keys a little over their time do meanwhile, so that traffic never waits for a refresh. Keys
-        that lay unused for longer are not trusted before the issuer was asked again, once: while it
-        is down they are all we have.
+        that lay unused for longer are not trusted before the issuer was asked again: while it is
+        down they are all we have, but that it was down yesterday says nothing.
         """
         if entry.keys is None:
             return True
-        return now - entry.fetched_at >= 2 * self._ttl and not entry.failed
+        # The end of an attempt counts, not its beginning: others may come while it is under way.
+        excuse = max(self._ttl, MIN_EXCUSE)
+        is_down = entry.failed_at is not None and now - entry.failed_at < excuse
+        return now - entry.fetched_at >= 2 * self._ttl and not is_down
 
     def _drop_too_old(self, entry: _Entry, now: float) -> None:
         if entry.keys is not None and now - entry.fetched_at >= MAX_STALE:
