@@ -1,6 +1,7 @@
 """What a site does with LIME, the same for both clients."""
 
 import asyncio
+import contextvars
 import functools
 import threading
 from typing import Any
@@ -23,6 +24,8 @@ from lime_sites import (
 )
 from lime_sites._events import Delivery
 from lime_sites.testing import FakeLime
+
+REQUEST = contextvars.ContextVar("REQUEST", default="none")
 
 ACK = ("POST", "/modules/agent-login/events/ack")
 EVENTS = ("GET", "/modules/agent-login/events")
@@ -212,6 +215,41 @@ async def test_a_failing_handler_is_reported_and_gets_the_event_again(
         await asyncio.sleep(0.001)
     assert attempts == [made.request_id] * 2
     assert others == [made.request_id] * 2
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_handlers_know_nothing_of_the_call_that_opened_the_stream(
+    site: Any, fake: FakeLime, is_async: bool
+) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def handle(*event: Any) -> None:
+        seen.append(("login", REQUEST.get()))
+        REQUEST.set("an earlier login")
+
+    def report(error: LimeError) -> None:
+        seen.append(("error", REQUEST.get()))
+        REQUEST.set("an earlier error")
+
+    async def handle_async(*event: Any) -> None:
+        handle(*event)
+
+    async def report_async(error: LimeError) -> None:
+        report(error)
+
+    site.on_error(report_async if is_async else report)
+
+    async def request() -> str:
+        REQUEST.set("of one visitor")
+        site.on_login(handle_async if is_async else handle)
+        return str((await site.create_login_request()).request_id)
+
+    request_id = await asyncio.create_task(request())
+    await _until(lambda: bool(fake._streams))
+    fake.send({"type": "error", "code": "SAID", "message": "for the error handler"})
+    await _until(lambda: len(seen) == 1)
+    await fake.deny(request_id).handled()
+    assert seen == [("error", "none"), ("login", "none")]
 
 
 @RAISED

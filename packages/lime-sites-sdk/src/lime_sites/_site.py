@@ -16,7 +16,7 @@ from lime_sites._events import Inbox
 from lime_sites._handling import Application, Attempt, ErrorHandler, LoginHandler
 from lime_sites._listen import failure_of, listen
 from lime_sites._setup import CLOSE_GRACE, KEYS_PATIENCE
-from lime_sites._tasks import end, keep
+from lime_sites._tasks import detached, end, keep
 from lime_sites._types import (
     Binding,
     BindingPage,
@@ -119,7 +119,8 @@ class LimeSite:
         """Register `handler(request_id, passport)`, async or plain, for the logins of this site.
 
         `passport` is an unverified JWT for `verify_passport`, or None when nobody will come:
-        the request expired or was denied. A plain function is called in a thread of its own.
+        the request expired or was denied. A plain function is called in a thread of its own. No
+        context variable is set: the login is not part of the call that opened the stream.
 
         The event is acknowledged when every handler has returned. One that raises is logged and
         reported to `on_error`, and LIME delivers the event again while the login can still be
@@ -385,7 +386,7 @@ class LimeSite:
                 self._inbox = self._inbox.heir()
                 self._slots = asyncio.Semaphore(self._handler_concurrency)
                 self._link = _Link(self._driver, self._start)
-            self._listener = asyncio.create_task(self._listen(), name="lime-sites-events")
+            self._listener = detached(self._listen(), "lime-sites-events")
             return self._listener
         return old
 

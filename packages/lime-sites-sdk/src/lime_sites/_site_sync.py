@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from contextlib import ExitStack
+from contextvars import Context
 from queue import SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
@@ -399,6 +400,7 @@ async def _await(result: Awaitable[object]) -> None:
 
 
 def _daemon(work: Callable[[], None], name: str) -> Thread:
-    thread = Thread(target=work, name=name, daemon=True)
+    # Without the context variables of who starts it, which some builds of Python would hand on.
+    thread = Thread(target=Context().run, args=(work,), name=name, daemon=True)
     thread.start()
     return thread
