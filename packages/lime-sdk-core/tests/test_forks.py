@@ -4,42 +4,22 @@ import os
 import threading
 
 import httpx
-import pytest
 
 from lime_sdk_core import Request, SyncDriver, call
-from lime_sdk_core._forks import ForkLock, _renew_all
+from lime_sdk_core._forks import _renew_all, lock_of
 
 
-def test_one_at_a_time_and_free_again_after_a_failure():
-    lock, inside = ForkLock(), []
-
-    def enter():
-        with lock:
-            inside.append(1)
-
-    other = threading.Thread(target=enter)
-
-    def fail():
-        with lock:
-            other.start()
-            other.join(timeout=0.05)
-            assert inside == []
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    other.join()
-    assert inside == [1]
+class Owner:
+    def __init__(self):
+        self._lock = lock_of(self)
 
 
-def test_who_held_it_is_forgotten_by_all_locks_that_there_are():
-    locks = [ForkLock() for _ in range(3)]
-    for lock in locks:
-        lock.__enter__()
+def test_who_held_them_is_forgotten_by_all_locks_that_there_are():
+    owners = [Owner() for _ in range(3)]
+    for owner in owners:
+        owner._lock.acquire()
     _renew_all()
-    for lock in locks:
-        with lock:
-            pass
+    assert not any(owner._lock.locked() for owner in owners)
 
 
 def test_a_fork_while_another_thread_connects_does_not_hang(config):

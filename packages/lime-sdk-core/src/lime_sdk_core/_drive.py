@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lime_sdk_core._forks import ForkLock
+from lime_sdk_core._forks import lock_of
 from lime_sdk_core.call import DEFAULT_ERRORS
 from lime_sdk_core.config import Config
 from lime_sdk_core.errors import ClosedError, ErrorTable
@@ -170,7 +170,7 @@ class SyncDriver:
         self._inherited: SyncHttp | None = None
         self._pid = os.getpid()
         self._clock, self._sleep, self._draw = clock, sleep, draw
-        self._closed, self._lock = False, ForkLock()
+        self._closed, self._lock = False, lock_of(self)
 
     def run(self, flow: Flow[T]) -> T:
         """Perform `flow` to its end and return its result.

@@ -9,42 +9,31 @@ from __future__ import annotations
 
 import os
 from threading import Lock
-from types import TracebackType
+from typing import Protocol
 from weakref import WeakSet
 
 
-class ForkLock:
-    """A lock that is free in a child, whoever held it in the parent.
+class Locked(Protocol):
+    """What has a lock."""
+
+    _lock: Lock
+
+
+def lock_of(owner: Locked) -> Lock:
+    """Return a lock for `owner._lock`, which is another one in a child: free, whoever held this.
 
     What it guards may be half done there: check the process first, and begin anew in another one.
     """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        _known.add(self)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-
-    def renew(self) -> None:
-        """Forget who holds it."""
-        self._lock = Lock()
+    _owners.add(owner)
+    return Lock()
 
 
-_known: WeakSet[ForkLock] = WeakSet()
+_owners: WeakSet[Locked] = WeakSet()
 
 
 def _renew_all() -> None:
-    for lock in list(_known):
-        lock.renew()
+    for owner in list(_owners):
+        owner._lock = Lock()  # noqa: SLF001 - that is what they came for
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from threading import Lock
 from typing import Final, Self
+
+from lime_sdk_core._forks import lock_of
 
 MAX_PENDING: Final = 1000
 """Events accepted and not yet handled. More are left to LIME, which sends them again."""
@@ -46,7 +47,7 @@ class Inbox:
     ) -> None:
         self._max_pending = max_pending
         self._max_remembered = max_remembered
-        self._lock = Lock()
+        self._lock = lock_of(self)
         self._pending = 0
         # By event: the passport that came last.
         self._in_hand: dict[str, str | None] = {}

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Final
 
 from lime_jwt import JwkSet
+from lime_sdk_core._forks import lock_of
 
 DEFAULT_TTL: Final = 300.0
 """Seconds for which a set of keys counts as fresh."""
@@ -79,7 +79,7 @@ class KeyCache:
     ) -> None:
         self._ttl = ttl
         self._clock = clock
-        self._lock = Lock()
+        self._lock = lock_of(self)
         self._entries: dict[str, _Entry] = {}
 
     def plan(self, issuer: str, *, unknown_kid: bool = False) -> Plan:

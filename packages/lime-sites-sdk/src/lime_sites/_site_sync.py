@@ -10,11 +10,12 @@ from concurrent.futures import wait as wait_for_futures
 from contextlib import ExitStack
 from contextvars import Context
 from queue import SimpleQueue
-from threading import Event, Lock, Thread, current_thread
+from threading import Event, Thread, current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from lime_sdk_core import ClosedError, Flow, LimeError, Request, SyncDriver
+from lime_sdk_core._forks import lock_of
 from lime_sites import _flows, _setup
 from lime_sites._events import Inbox
 from lime_sites._handling import Application, Attempt, ErrorHandler, LoginHandler
@@ -93,7 +94,7 @@ class LimeSiteSync:
         self._backoff_base = sse_backoff_base
         self._handler_concurrency = handler_concurrency
         self._prepare(Inbox())
-        self._lock = Lock()
+        self._lock = lock_of(self)
         self._listener: Thread | None = None
         self._workers: list[Thread] = []
         self._fetch: Thread | None = None
