@@ -389,6 +389,10 @@ async def test_the_sdk_makes_and_ends_a_binding(
     with pytest.raises(lime_sites.BindingCodeError):
         await call("exchange_binding_code", code, **mine)
     passport = await call("exchange_binding_code", code, **mine, code_verifier=verifier)
+    # The same once more gives the first answer; anything else finds the code spent.
+    assert await call("exchange_binding_code", code, **mine, code_verifier=verifier) == passport
+    with pytest.raises(lime_sites.BindingCodeError):
+        await call("exchange_binding_code", code, **mine)
     assert (passport.agent_id, passport.user_id) == (agent.agent_id, browser.owner.owner_id)
     assert (passport.binding_id, passport.site_id) == (asked.binding_id, shop.site_id)
     (listed,) = (await call("list_bindings", limit=10)).items
