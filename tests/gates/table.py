@@ -994,7 +994,12 @@ ELSEWHERE = (
         "interop-mcp-1-first",
         "nox -s interop-mcp-1-first",
         "FAILED",
-        STRANGE_ISSUER,
+        # Its first releases call it otherwise.
+        Plant(
+            "packages/lime-agents-sdk/src/lime_agents/_mcp/generations.py",
+            old="make = transport.streamablehttp_client\n",
+            new="make = transport.streamable_http_client\n",
+        ),
     ),
     long(
         "FastMCP", "interop-fastmcp", f"nox -s interop-fastmcp {LETS_IN}", "FAILED", STRANGE_ISSUER
