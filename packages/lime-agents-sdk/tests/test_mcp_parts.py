@@ -43,6 +43,7 @@ from lime_sdk_core import Reply, Request
         (" MCP.Example.com:8443\n", "https://mcp.example.com:8443/mcp", "mcp.example.com"),
         ("mcp.example.com/x", "https://mcp.example.com/x", "mcp.example.com"),
         ("https://mcp.example.com/mcp/", "https://mcp.example.com/mcp", "mcp.example.com"),
+        ("mcp.example.com/x/?dir=/a/", "https://mcp.example.com/x?dir=/a/", "mcp.example.com"),
         ("https://mcp.example.com/A?b=C", "https://mcp.example.com/A?b=C", "mcp.example.com"),
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example", "xn--bcher-kva.example"),
     ],

@@ -49,7 +49,7 @@ class McpTarget:
     def parse(cls, text: str, *, allow_private: bool = False) -> McpTarget:
         """Read a URL, or a host name, which means `https://{host}/mcp`.
 
-        Trailing slashes go, as in the SDK's earlier versions; port, path and query stay.
+        Slashes at the path's end go, as in the SDK's earlier versions; port, path and query stay.
 
         Args:
             text: What the application, or whoever it listens to, says.
@@ -73,7 +73,7 @@ class McpTarget:
         # 3. Nobody on the way may read the token.
         if parts.scheme != "https" and public:
             raise InvalidMcpTargetError("Tokens are sent to MCP servers over https only.")
-        return cls(parts.geturl().rstrip("/"), host, private=not public)
+        return cls(parts.geturl(), host, private=not public)
 
     @property
     def origin(self) -> str:
@@ -136,7 +136,8 @@ def _split(text: str) -> SplitResult:
     if "@" in parts.netloc or "#" in found or "\\" in found:
         raise InvalidMcpTargetError("An MCP target has no user name, fragment or backslash.")
     path = "/mcp" if bare and not parts.path.strip("/") else parts.path
-    return parts._replace(netloc=parts.netloc.lower(), path=path)
+    # The path's slashes alone: a query's end is the server's business.
+    return parts._replace(netloc=parts.netloc.lower(), path=path.rstrip("/"))
 
 
 def _is_public(host: str) -> bool:
