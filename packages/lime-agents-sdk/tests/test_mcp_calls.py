@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import mcp
 import pytest
@@ -11,6 +13,7 @@ from mcp.types import PromptReference
 from lime_agents import (
     AuthenticationError,
     ClosedError,
+    ConfigurationError,
     McpAuthenticationError,
     TransportError,
 )
@@ -288,8 +291,9 @@ async def test_a_closed_agent_makes_no_calls(lime, site):
     await add(agent, site)
     await agent.aclose()
     await agent.aclose()
-    with pytest.raises(ClosedError):
-        await add(agent, site)
+    for call in (add(agent, site), agent.get_mcp_access_token(site.url)):
+        with pytest.raises(ClosedError):
+            await call
 
 
 async def test_a_blocking_program_has_the_same_calls(lime, site):
@@ -330,8 +334,38 @@ async def test_a_closed_blocking_agent_makes_no_calls(lime, site):
     def program():
         agent = lime.agent_sync(allow_private=True)
         agent.close()
-        with pytest.raises(ClosedError):
-            agent.list_tools(site.url)
+        for call in (agent.list_tools, agent.get_mcp_access_token):
+            with pytest.raises(ClosedError):
+                call(site.url)
         agent.close()
+        assert "lime-mcp" not in [thread.name for thread in threading.enumerate()]
 
     await asyncio.to_thread(program)
+
+
+async def test_a_callback_that_waits_for_its_own_blocking_agent_is_refused(lime, site):
+    def program():
+        refused = []
+
+        def progress(*report):
+            with pytest.raises(ConfigurationError) as error:
+                agent.list_tools(site.url)
+            refused.append(error.value)
+
+        site.meeting.set()
+        with lime.agent_sync(allow_private=True) as agent:
+            assert text(agent.call_tool(site.url, "slow", progress=progress)) == "done"
+        return refused
+
+    assert len(await asyncio.to_thread(program)) == 1
+
+
+async def test_a_call_that_needs_no_token_waits_for_no_other_thread(agent, site):
+    await add(agent, site)
+    asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(1))
+    release = threading.Event()
+    pool.submit(release.wait)
+    try:
+        assert text(await asyncio.wait_for(add(agent, site), 30)) == "3"
+    finally:
+        release.set()

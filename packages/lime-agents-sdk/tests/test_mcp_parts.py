@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from threading import Event
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -354,7 +356,6 @@ def test_a_fork_begins_a_thread_of_its_own(monkeypatch):
     loop, thread = background._loop, background._thread
     parent = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: parent + 1)
-    assert not background.started
     assert background.call(answer()) == 1
     assert background._loop is not loop
     background.close()
@@ -372,6 +373,83 @@ def test_what_goes_wrong_elsewhere_is_raised_here():
 
     with pytest.raises(LookupError):
         background.call(fails())
+    background.close()
+
+
+def test_a_closed_thread_takes_no_work_and_stays_closed():
+    background = Background()
+
+    async def answer():
+        raise AssertionError
+
+    background.close()
+    with pytest.raises(ClosedError):
+        background.call(answer())
+    assert background._thread is None
+
+
+def test_whoever_waits_when_the_thread_ends_is_told_so():
+    background, begun = Background(), Event()
+
+    async def for_ever():
+        begun.set()
+        await asyncio.Event().wait()
+
+    with ThreadPoolExecutor(1) as others:
+        waiting = others.submit(background.call, for_ever())
+        begun.wait()
+        background.close()
+        with pytest.raises(ClosedError):
+            waiting.result()
+
+
+def test_an_interrupted_wait_cancels_the_work(monkeypatch):
+    background, ended = Background(), Event()
+
+    async def for_ever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def interrupt(future):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Future, "result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            background.call(for_ever())
+    assert ended.wait(10)
+    background.close()
+
+
+def test_what_runs_in_the_thread_cannot_wait_for_it():
+    background, refused = Background(), []
+
+    async def answer():
+        raise AssertionError
+
+    async def callback():
+        for again in (lambda: background.call(answer()), background.close):
+            with pytest.raises(ConfigurationError, match="its own blocking agent"):
+                again()
+            refused.append(again)
+        return len(refused)
+
+    assert background.call(callback()) == 2
+    background.close()
+
+
+def test_slow_work_aside_leaves_the_threads_of_the_loop_alone():
+    background, release = Background(), Event()
+
+    async def both():
+        threads = [asyncio.ensure_future(background.aside(release.wait)) for _ in range(50)]
+        # Names of servers are looked up there.
+        await asyncio.to_thread(release.set)
+        return await asyncio.gather(*threads)
+
+    assert background.call(both()) == [True] * 50
     background.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -251,7 +250,7 @@ class LimeAgentSync(BlockingMcpCalls):
 
     async def _run_elsewhere(self, flow: Flow[Any]) -> Any:
         # The loop that MCP sessions live on must not wait for LIME.
-        return await asyncio.to_thread(self._driver.run, flow)
+        return await self._background.aside(self._driver.run, flow)
 
     def __repr__(self) -> str:
         return f"LimeAgentSync(base_url={self._driver.config.base_url!r})"

@@ -77,6 +77,7 @@ class McpCalls:
         Send it to that server and to nobody else.
         """
         parsed = self._target(target)
+        self._refuse_if_closed()
         if force_refresh:
             return await self._mcp_tokens.renewed(parsed)
         return await self._mcp_tokens.get(parsed)
@@ -207,11 +208,16 @@ class McpCalls:
         parsed = self._target(target)
         return await (await self._sessions()).run(parsed, operation)
 
-    async def _sessions(self) -> Sessions:
-        # Importing it takes a second, which must not hold up the loop.
-        await asyncio.to_thread(generations.load)
+    def _refuse_if_closed(self) -> None:
         if self._mcp_closed:
             raise ClosedError("This client is closed.")
+
+    async def _sessions(self) -> Sessions:
+        if self._mcp_sessions is None:
+            # Importing it takes a second, which must not hold up the loop. Once: the threads that
+            # the loop has for this may all be waiting for something slow.
+            await asyncio.to_thread(generations.load)
+        self._refuse_if_closed()
         # Connections belong to a loop: those of another one ended with it.
         found = self._mcp_sessions
         if found is None or found.loop is not asyncio.get_running_loop():
@@ -255,7 +261,12 @@ class BlockingMcpCalls:
         *,
         progress: Progress | None = None,
     ) -> CallToolResult:
-        """Call a tool. `progress` is called in another thread; Ctrl-C cancels the call."""
+        """Call a tool. Ctrl-C cancels the call.
+
+        `progress` is called in the thread of the connections. What it asks of this agent there
+        raises `ConfigurationError`, because the answer would have to come to the same thread; the
+        official SDK writes that to its log, and the call goes on.
+        """
         return self._wait(self._mcp.call_tool(target, name, arguments, progress=progress))
 
     def list_resources(self, target: str) -> list[Resource]:
@@ -312,10 +323,7 @@ class BlockingMcpCalls:
         return self._background.call(work)
 
     def _close_mcp(self) -> None:
-        if self._background.started:
-            self._background.call(self._mcp._close_mcp())  # noqa: SLF001 - the other half
-        self._mcp._mcp_closed = True  # noqa: SLF001 - the other half
-        self._background.close()
+        self._background.close(self._mcp._close_mcp)  # noqa: SLF001 - the other half
 
 
 def _listener(progress: Progress) -> Callable[..., Awaitable[None]]:
