@@ -241,6 +241,152 @@ async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, si
     assert text(await add(agent, site)) == "3"
 
 
+def refuse_add(status, body=b"", kind=b"application/json", gate=None):
+    """Return an answer to calls of `add`, and to nothing else."""
+
+    async def answer(scope, headers, send):
+        if headers.get("mcp-name") != "add":
+            return False
+        if gate is not None:
+            await gate.wait()
+        await reply(send, status, [(b"content-type", kind)], body)
+        return True
+
+    return answer
+
+
+def error(code, message):
+    said = {"code": code, "message": message}
+    return json.dumps({"jsonrpc": "2.0", "id": None, "error": said}).encode()
+
+
+@pytest.fixture
+async def running(agent, site):
+    """A call that runs while another one goes wrong, and that must come to its own end."""
+    begun = asyncio.Event()
+    call = asyncio.create_task(agent.call_tool(site.url, "slow", progress=lambda *_: begun.set()))
+    await begun.wait()
+    yield call
+    site.meeting.set()
+    assert text(await call) == "done"
+    # And the connection is still the same: a new one would ask what the server speaks.
+    site.answer, before = None, len(site.seen)
+    assert text(await add(agent, site)) == "3"
+    assert len(site.seen) == before + 1
+
+
+@pytest.mark.parametrize("code", [-32000, -32001, 408, -32600])
+async def test_a_server_may_use_any_code_and_the_connection_stays(agent, site, running, code):
+    site.answer = refuse_add(400, error(code, "out of stock"))
+    with pytest.raises(mcp.MCPError, match="out of stock") as refused:
+        await add(agent, site)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", error("x", "y"), error(1, 2), b"[" * 50_000])
+async def test_a_server_that_fails_one_call_leaves_the_others_alone(agent, site, running, body):
+    site.answer = refuse_add(503, body)
+    with pytest.raises(TransportError, match=r"ended early \(HTTP 503\)"):
+        await add(agent, site)
+
+
+@pytest.mark.parametrize("sent", [b"", b'data: {"jsonrpc', b": waiting\n\n"])
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_answer_that_breaks_off_is_a_transport_error(agent, site, running, sent, ends):
+    async def break_off(scope, headers, send):
+        if headers.get("mcp-name") != "add":
+            return False
+        kind = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        await send({"type": "http.response.body", "body": sent, "more_body": True})
+        if not ends:
+            raise RuntimeError
+        await send({"type": "http.response.body", "body": b""})
+        return True
+
+    site.answer = break_off
+    how = "ended early." if ends else r"ended early \(RemoteProtocolError\)"
+    with pytest.raises(TransportError, match=how):
+        await add(agent, site)
+
+
+def no_more_tokens(site, lime):
+    site.refused = {token for token, _ in lime.issued}
+    lime.fail(401, "INVALID_AGENT_TOKEN")
+
+
+async def test_a_call_without_a_token_leaves_the_others_alone(agent, site, lime, running):
+    no_more_tokens(site, lime)
+    with pytest.raises(AuthenticationError):
+        await add(agent, site)
+    site.refused = set()
+
+
+async def test_what_the_server_says_of_a_call_is_not_replaced_by_the_failure_of_another(
+    agent, site, lime, running
+):
+    gate = asyncio.Event()
+    site.answer = refuse_add(400, error(-32000, "out of stock"), gate=gate)
+    call = asyncio.create_task(add(agent, site))
+    await asyncio.sleep(0)
+    no_more_tokens(site, lime)
+    with pytest.raises(AuthenticationError):
+        await agent.list_tools(site.url)
+    gate.set()
+    with pytest.raises(mcp.MCPError, match="out of stock"):
+        await call
+    site.refused = set()
+
+
+async def test_a_borrowed_session_raises_what_lime_says_too(agent, site, lime, running):
+    async with agent.mcp_session(site.url) as session:
+        with pytest.raises(mcp.MCPError):
+            await session.get_prompt("nothing")
+        no_more_tokens(site, lime)
+    with pytest.raises(AuthenticationError):
+        async with agent.mcp_session(site.url) as session:
+            await session.list_tools()
+    with pytest.raises(LookupError):
+        async with agent.mcp_session(site.url):
+            raise LookupError
+    site.refused = set()
+
+
+async def test_a_connection_that_begins_without_a_token_begins_again(agent, site, lime):
+    await agent.get_mcp_access_token(site.url)
+    no_more_tokens(site, lime)
+    calls = await asyncio.gather(*(add(agent, site) for _ in range(3)), return_exceptions=True)
+    assert [type(call) for call in calls] == [AuthenticationError] * 3
+    # Asked once. That there was no token says nothing about which protocol it speaks.
+    assert [path for _, path, _ in site.seen].count("/mcp") == 1
+    assert text(await add(agent, site)) == "3"
+
+
+async def test_an_answer_that_takes_too_long_is_a_transport_error(lime, site):
+    async with lime.agent(allow_private=True, mcp_read_timeout=1) as agent:
+        await add(agent, site)
+        with pytest.raises(TransportError, match=r"localhost did not answer in time\."):
+            await agent.call_tool(site.url, "slow")
+
+
+async def test_whoever_borrows_a_session_may_call_meanwhile(lime, site):
+    async with lime.agent(allow_private=True, serialize_mcp_per_url=True) as agent:
+        async with asyncio.timeout(30), agent.mcp_session(site.url):
+            other = asyncio.create_task(agent.list_tools(site.url))
+            assert text(await add(agent, site)) == "3"
+            assert not other.done()
+        assert len(await other) == 2
+
+
+async def test_calls_that_run_when_an_agent_closes_say_so(agent, site):
+    begun = asyncio.Event()
+    call = asyncio.create_task(agent.call_tool(site.url, "slow", progress=lambda *_: begun.set()))
+    await begun.wait()
+    await agent.aclose()
+    with pytest.raises(ClosedError):
+        await call
+
+
 @pytest.fixture
 async def legacy(lime, servers):
     site = Site(lime, stateless=False)
@@ -277,6 +423,26 @@ async def test_a_session_that_the_server_forgot_is_begun_again(agent, legacy):
     legacy.forgotten = set(legacy.sessions)
     assert text(await add(agent, legacy)) == "3"
     assert len(legacy.sessions) == 2
+
+
+async def test_a_session_that_the_server_forgot_is_left_to_calls_that_run(agent, legacy):
+    begun = asyncio.Event()
+    call = asyncio.create_task(agent.call_tool(legacy.url, "slow", progress=lambda *_: begun.set()))
+    await begun.wait()
+    legacy.forgotten = set(legacy.sessions)
+    assert text(await add(agent, legacy)) == "3"
+    legacy.meeting.set()
+    assert text(await call) == "done"
+    assert len(legacy.sessions) == 2
+
+
+async def test_a_notification_without_a_token_does_not_end_the_session(agent, legacy, lime):
+    await add(agent, legacy)
+    no_more_tokens(legacy, lime)
+    await agent.send_progress_notification(legacy.url, "token", 0.5)
+    # It comes behind, and so after the failure.
+    assert text(await add(agent, legacy)) == "3"
+    assert len(legacy.sessions) == 1
 
 
 async def test_a_server_that_forgets_at_once_is_not_tried_for_ever(agent, legacy):
@@ -358,6 +524,19 @@ async def test_a_callback_that_waits_for_its_own_blocking_agent_is_refused(lime,
         return refused
 
     assert len(await asyncio.to_thread(program)) == 1
+
+
+async def test_calls_that_run_when_a_blocking_agent_closes_say_so(lime, site):
+    def program():
+        begun, agent = threading.Event(), lime.agent_sync(allow_private=True)
+        with ThreadPoolExecutor(1) as others:
+            call = others.submit(agent.call_tool, site.url, "slow", progress=lambda *_: begun.set())
+            begun.wait()
+            agent.close()
+            with pytest.raises(ClosedError):
+                call.result()
+
+    await asyncio.to_thread(program)
 
 
 async def test_a_call_that_needs_no_token_waits_for_no_other_thread(agent, site):

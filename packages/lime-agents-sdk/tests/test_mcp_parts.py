@@ -5,10 +5,11 @@ import json
 import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from threading import Event
 from types import ModuleType, SimpleNamespace
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from lime_agents import (
     extract_and_normalize_domain,
     resolve_mcp_http_url,
 )
-from lime_agents._mcp import discovery, flows, generations, sessions
+from lime_agents._mcp import bearer, discovery, flows, generations, sessions
 from lime_agents._mcp.background import Background
 from lime_agents._mcp.bearer import Bearer
 from lime_agents._mcp.targets import McpTarget
@@ -478,8 +479,6 @@ def test_nothing_is_left_open_when_the_thread_ends():
 
 
 def test_network_errors_are_told_from_others():
-    import httpx
-
     assert sessions._is_network(httpx.ConnectError("x"))
     assert sessions._is_network(OSError())
     assert not sessions._is_network(TransportError("x"))
@@ -492,21 +491,18 @@ def test_network_errors_are_told_from_others():
 # Connections, with a server that is a script.
 
 
-class ForgottenError(Exception):
-    error = SimpleNamespace(code=32600)
-
-
 class Script:
     """What `open_session` does instead of connecting."""
 
     def __init__(self, monkeypatch):
         self.broken, self.stuck, self.opened = asyncio.Event(), asyncio.Event(), 0
-        self.obstinate = False
+        self.obstinate, self.begun = False, asyncio.Event()
         monkeypatch.setattr(generations, "open_session", self.open)
 
     @asynccontextmanager
     async def open(self, mcp, url, client, read_timeout):
         self.opened += 1
+        self.begun.set()
         loop = asyncio.get_running_loop()
         yielding = loop.create_task(self._break(asyncio.current_task()))
         try:
@@ -563,7 +559,7 @@ async def test_a_server_that_does_not_say_goodbye_is_left(monkeypatch):
     call = asyncio.create_task(pool.run(TARGET, forever))
     await asyncio.sleep(0)
     await pool.aclose()
-    with pytest.raises(TransportError, match=r"ended early\.$"):
+    with pytest.raises(ClosedError):
         await call
 
 
@@ -572,18 +568,198 @@ async def test_a_session_that_is_forgotten_again_is_an_error(monkeypatch):
     pool = many(Lime())
 
     async def forgotten(opened):
-        for connection in pool._connections.values():
-            connection._bearer.session_lost = True
-        raise ForgottenError
+        raise sessions.SessionLostError
 
     with pytest.raises(TransportError, match="forgets its sessions"):
         await pool.run(TARGET, forgotten)
     await pool.aclose()
 
 
+class SaidError(Exception):
+    """What the official SDK raises for an answer that is an error."""
+
+    def __init__(self, code, data=None):
+        self.error = SimpleNamespace(code=code, data=data)
+
+
+async def test_a_call_that_hears_first_that_the_connection_ended_says_why(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+    monkeypatch.setattr(sessions, "NOTICE", 30)
+
+    async def hears(opened):
+        script.broken.set()
+        raise SaidError(generations.CONNECTION_CLOSED)
+
+    with pytest.raises(TransportError, match=r"ended early \(OSError\)"):
+        await pool.run(TARGET, hears)
+    await pool.aclose()
+
+
+async def test_a_connection_that_nobody_can_write_to_is_left(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+
+    async def cannot(opened):
+        raise OSError
+
+    with pytest.raises(TransportError, match=r"ended early \(OSError\)"):
+        await pool.run(TARGET, cannot)
+    assert await pool.run(TARGET, works) == "session"
+    assert script.opened == 2
+    await pool.aclose()
+
+
+async def test_a_connection_that_ends_for_no_reason_says_that_it_ended(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+    call = asyncio.create_task(pool.run(TARGET, forever))
+    await script.begun.wait()
+    pool._connections[TARGET.url]._stop.set()
+    with pytest.raises(TransportError, match=r"ended early\.$"):
+        await call
+    await pool.aclose()
+
+
+async def test_the_connection_unused_for_longest_makes_room_when_its_calls_are_done(monkeypatch):
+    script, pool = Script(monkeypatch), many(Lime())
+    monkeypatch.setattr(sessions, "MAX_CONNECTIONS", 2)
+    others = [McpTarget.parse(f"https://{name}.example.com") for name in "abc"]
+    release = asyncio.Event()
+
+    async def waits(opened):
+        await release.wait()
+        return "done"
+
+    call = asyncio.create_task(pool.run(others[0], waits))
+    await script.begun.wait()
+    await pool.run(others[1], works)
+    await pool.run(others[2], works)
+    assert list(pool._connections) == [target.url for target in others[1:]]
+    [leaving] = pool._leaving
+    assert not leaving.done()
+    release.set()
+    assert await call == "done"
+    await leaving
+    await asyncio.sleep(0)
+    assert not pool._leaving
+    # Used again, so the other one is next.
+    await pool.run(others[1], works)
+    await pool.run(others[0], works)
+    assert list(pool._connections) == [others[1].url, others[0].url]
+    await pool.aclose()
+
+
+# Requests, with a server that is a function.
+
+
+class Wire:
+    """A client with tokens, whose requests come to `answer`."""
+
+    def __init__(self, answer=None):
+        self.bearer = Bearer(TARGET, book(Lime(), [0.0]))
+        self.client = self.bearer.client(httpx, 5)
+        self.client._transport = httpx.MockTransport(answer or self.fail)
+
+    @staticmethod
+    def fail(request):
+        raise httpx.ReadError(str(request.headers["authorization"]))
+
+    async def ask(self, message, method="POST", url=TARGET.url):
+        return await self.client.request(method, url, json=message)
+
+
+CALL = {"jsonrpc": "2.0", "id": "7", "method": "tools/call"}
+
+
+def as_raised(answer):
+    error = answer.json()["error"]
+    return SaidError(error["code"], error["data"])
+
+
 async def test_a_token_goes_to_no_other_origin():
-    bearer = Bearer(TARGET, book(Lime(), [0.0]))
-    request = SimpleNamespace(url="https://mcp.example.com.thief.example/v1/mcp", headers={})
-    with pytest.raises(McpAuthenticationError, match="redirect"):
-        await anext(bearer.flow(request))
-    assert (request.headers, bearer.failure is not None) == ({}, True)
+    wire = Wire(lambda request: pytest.fail("sent"))
+    answer = await wire.ask(CALL, url="https://mcp.example.com.thief.example/v1/mcp")
+    failure = wire.bearer.meant(as_raised(answer))
+    assert isinstance(failure, McpAuthenticationError)
+    assert "redirect" in str(failure)
+    assert "authorization" not in answer.request.headers
+
+
+async def test_what_goes_wrong_with_a_request_is_its_answer():
+    wire = Wire()
+    answers = [await wire.ask(CALL) for _ in range(2)]
+    failures = [wire.bearer.meant(as_raised(answer)) for answer in answers]
+    assert [str(failure) for failure in failures] == [
+        "The connection to mcp.example.com ended early (ReadError)."
+    ] * 2
+    assert failures[0] is not failures[1]
+    assert [answer.json()["id"] for answer in answers] == ["7", "7"]
+    assert not any("t1" in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "status"),
+    [
+        ("POST", {"jsonrpc": "2.0", "method": "notifications/cancelled"}, 202),
+        # An answer to what the server asked.
+        ("POST", {"jsonrpc": "2.0", "id": 1, "result": {}}, 202),
+        ("GET", None, 405),
+        ("DELETE", None, 405),
+    ],
+)
+async def test_what_nobody_waits_for_is_answered_without_harm(method, message, status):
+    assert (await Wire().ask(message, method)).status_code == status
+    refusing = Wire(lambda request: httpx.Response(500, json={"error": {"code": 1, "message": ""}}))
+    found = await refusing.ask(message, method)
+    assert found.status_code == (202 if method == "POST" else 500)
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, {"lime-agents-sdk": "guessed"}, {"lime-agents-sdk": []}]
+)
+async def test_no_server_can_answer_with_an_error_of_ours(data):
+    wire = Wire()
+    await wire.ask(CALL)
+    assert wire.bearer.meant(SaidError(-32603, data)) is None
+
+
+async def test_errors_that_nobody_looks_for_are_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(bearer, "MAX_KEPT", 2)
+    wire = Wire()
+    answers = [as_raised(await wire.ask(CALL)) for _ in range(3)]
+    assert [wire.bearer.meant(answer) is None for answer in answers] == [True, False, False]
+
+
+async def test_a_request_that_follows_a_redirect_can_be_answered_too():
+    wire = Wire()
+    body = httpx.ByteStream(json.dumps(CALL).encode())
+    answer = await wire.client.send(httpx.Request("POST", TARGET.url, stream=body))
+    assert wire.bearer.meant(as_raised(answer)) is not None
+
+
+class Events(httpx.AsyncByteStream):
+    def __init__(self, *parts):
+        self.parts = parts
+
+    async def __aiter__(self):
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+
+@pytest.mark.parametrize("encoding", [{}, {"content-encoding": "identity"}])
+@pytest.mark.parametrize("error", [(), (httpx.ReadError("x"),)])
+async def test_events_that_can_be_asked_for_again_are(encoding, error):
+    headers = {"content-type": "text/event-stream", **encoding}
+    events = Events(b"i", b"d: 1\n", b"data:\n\n", *error)
+    wire = Wire(lambda request: httpx.Response(200, headers=headers, stream=events))
+    expected = pytest.raises(httpx.ReadError) if error else nullcontext()
+    async with wire.client.stream("POST", TARGET.url, json=CALL) as answer:
+        with expected:
+            assert await answer.aread() == b"id: 1\ndata:\n\n"
+
+
+@pytest.mark.parametrize("context", [None, TimeoutError(), ValueError()])
+def test_only_the_own_clock_is_a_timeout(context):
+    error = SaidError(-32001)
+    error.__context__ = context
+    assert generations.timed_out(error) is isinstance(context, TimeoutError)

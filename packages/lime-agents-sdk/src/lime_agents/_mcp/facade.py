@@ -47,8 +47,9 @@ class McpCalls:
 
     Every `target` is a URL, or a host name, which means `https://{host}/mcp`. All raise
     `InvalidMcpTargetError` for what cannot be one, `LimeError` where LIME gives no token,
-    `McpAuthenticationError` where the server takes none, `TransportError` where it does not answer,
-    and `mcp.MCPError` (`mcp.McpError` of `mcp` 1) for what the server answers instead of a result.
+    `McpAuthenticationError` where the server takes none, `TransportError` where it does not answer
+    (in time), `ClosedError` where the agent was closed, before or meanwhile, and `mcp.MCPError`
+    (`mcp.McpError` of `mcp` 1) for what the server answers instead of a result.
     """
 
     def __init__(
@@ -87,7 +88,10 @@ class McpCalls:
         """Lend the official SDK's own session, connected and with tokens.
 
         It is an `mcp.Client` with `mcp` 2 and an `mcp.ClientSession` with `mcp` 1, shared with all
-        other calls to `target`. What it raises goes through as it is, and nothing is repeated.
+        other calls to `target`. What it raises goes through, and nothing is repeated.
+
+        With `serialize_mcp_per_url` no other task calls the server meanwhile. The one that borrows
+        the session may; tasks that it begins and waits for would wait for ever.
         """
         parsed = self._target(target)
         async with (await self._sessions()).session(parsed) as session:
@@ -111,7 +115,9 @@ class McpCalls:
             target: The server.
             name: The tool's name.
             arguments: What its input schema asks for.
-            progress: Called when the server reports progress; may be async.
+            progress: Called when the server reports progress; may be async. With
+                `serialize_mcp_per_url` it must not wait for another call to `target`, which waits
+                for the end of this one.
         """
         listener = _listener(progress) if progress is not None else None
 

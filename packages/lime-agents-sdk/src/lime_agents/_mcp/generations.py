@@ -24,8 +24,12 @@ MAX_PAGES = 100
 #: connection ended under a request.
 CONNECTION_CLOSED = -32000
 
-#: What both lines make of a 404 to a session; `mcp` 1 forgets the sign.
-SESSION_TERMINATED = 32600
+#: The specification of JSON-RPC: what a request is answered with that cannot be taken as it is, and
+#: one that something went wrong with. Both lines say the first when a session was forgotten.
+INVALID_REQUEST, INTERNAL_ERROR = -32600, -32603
+
+#: What `mcp` 1 and `mcp` 2 say when an answer took too long. A server may say either, too.
+TIMED_OUT = frozenset({408, -32001})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,13 @@ def http_library(mcp: ModuleType) -> ModuleType:
 def error_types(mcp: ModuleType) -> tuple[type[Exception], ...]:
     """Return the classes of what a server answers instead of a result."""
     return tuple(getattr(mcp, name) for name in ("MCPError", "McpError") if hasattr(mcp, name))
+
+
+def timed_out(error: BaseException) -> bool:
+    """Did the official SDK itself give up waiting for an answer?"""
+    code = getattr(getattr(error, "error", None), "code", None)
+    # Both lines raise it while they handle their clock's error, and a server's own words without.
+    return code in TIMED_OUT and isinstance(error.__context__, TimeoutError)
 
 
 @asynccontextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from lime_agents._mcp import generations
-from lime_agents._mcp.bearer import Bearer
+from lime_agents._mcp.bearer import Bearer, SessionLostError, ended_early
 from lime_agents._mcp.generations import Opened
 from lime_agents._mcp.targets import McpTarget
 from lime_agents._mcp.tokens import McpTokens
@@ -20,11 +21,14 @@ T = TypeVar("T")
 #: Seconds to say goodbye to a server. One that does not answer must not hold up the program.
 GOODBYE = 5.0
 
+#: Seconds for a connection that ended to be seen to have ended: its calls hear of it first.
+NOTICE = 0.2
+
+#: Connections that are kept open. An agent that wanders would otherwise keep a socket and a task
+#: for every server that it ever saw, and few talk to more than some tens at a time.
+MAX_CONNECTIONS = 100
+
 Operation = Callable[[Opened], Awaitable[T]]
-
-
-class SessionLostError(Exception):
-    """The server forgot the session. It did nothing, so the call may be repeated."""
 
 
 class Connection:
@@ -37,6 +41,7 @@ class Connection:
         self._bearer = Bearer(target, tokens)
         self._opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
+        self._users, self._retired, self._broken = 0, False, False
         self._owner = asyncio.create_task(self._own())
         # Read here, so that Python does not complain about an end that nobody waited for.
         self._owner.add_done_callback(lambda owner: owner.cancelled() or owner.exception())
@@ -44,8 +49,8 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Is it open, or about to be?"""
-        lost = self._bearer.session_lost or self._bearer.failure is not None
-        return not (lost or self._stop.is_set() or self._owner.done())
+        ended = self._bearer.session_lost or self._broken
+        return not (ended or self._stop.is_set() or self._owner.done())
 
     async def opened(self) -> Opened:
         """Wait until it is open. Raises what `use` raises."""
@@ -60,19 +65,43 @@ class Connection:
 
         Raises:
             SessionLostError: The server forgot the session; nothing was done.
-            LimeError: There is no token, none was accepted, or the connection ended.
+            LimeError: There is no token, none was accepted, the server did not answer, or the
+                connection ended.
         """
-        opened = await self.opened()
-        work = asyncio.ensure_future(operation(opened))
-        try:
-            await asyncio.wait({work, self._owner}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise await self._reason(None)
-            if (error := work.exception()) is not None:
-                raise await self._reason(error)
-            return work.result()
-        finally:
-            await _end(work)
+        with self._kept_open():
+            opened = await self.opened()
+            work = asyncio.ensure_future(operation(opened))
+            try:
+                await asyncio.wait({work, self._owner}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    raise await self._reason(None)
+                if (error := work.exception()) is not None:
+                    raise await self._reason(error)
+                return work.result()
+            finally:
+                await _end(work)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Any]:
+        """Lend the SDK's own session. What it raises goes through, unless it stands for ours."""
+        with self._kept_open():
+            session = (await self.opened()).session
+            try:
+                yield session
+            except Exception as error:
+                meant = self._bearer.meant(error)
+                if not isinstance(meant, LimeError):
+                    raise
+            else:
+                return
+            raise meant
+
+    def retire(self) -> asyncio.Task[None]:
+        """Say goodbye as soon as nobody uses it. Returns the task that ends with it."""
+        self._retired = True
+        if not self._users:
+            self._stop.set()
+        return self._owner
 
     async def close(self) -> None:
         """Say goodbye. Raises nothing."""
@@ -89,23 +118,41 @@ class Connection:
             self._opened.set_result(opened)
             await self._stop.wait()
 
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._retired and not self._users:
+                self._stop.set()
+
     async def _reason(self, error: BaseException | None) -> BaseException:
         """Return what to raise where a call ended with `error`, or with the connection."""
-        code = getattr(getattr(error, "error", None), "code", 0)
-        if self._bearer.session_lost and abs(code) == generations.SESSION_TERMINATED:
-            return SessionLostError()
-        if error is None or code == generations.CONNECTION_CLOSED:
-            # The reason is where the connection ended, not here.
-            await self.close()
+        # 1. The reason may be where the connection ended, not here. A server may use the code, too,
+        #    and its connection is still there.
+        code = getattr(getattr(error, "error", None), "code", None)
+        if code == generations.CONNECTION_CLOSED:
+            await asyncio.wait({self._owner}, timeout=NOTICE)
+            ended = self._owner.done() or self._stop.is_set()
+            error = None if ended else error
+        if error is None:
             error = _cause(self._owner)
-        if self._bearer.failure is not None:
-            return self._bearer.failure
-        # What the server said of the call, and what is wrong with its arguments or its result, goes
-        # to the caller as it is.
-        if error is not None and not _is_network(error):
-            return error
-        said = f" ({_said(error)})" if error is not None else ""
-        return TransportError(f"The connection to {self._target.domain} ended early{said}.")
+        # 2. What went wrong with this very request, and with no other.
+        if (meant := self._bearer.meant(error)) is not None:
+            return meant
+        if error is None:
+            return ended_early(self._target)
+        if generations.timed_out(error):
+            return TransportError(f"{self._target.domain} did not answer in time.")
+        if _is_network(error):
+            # The SDK can write no more, though the owner may not know.
+            self._broken = True
+            return ended_early(self._target, _said(error))
+        # 3. What the server said of the call, and what is wrong with its arguments or its result,
+        #    goes to the caller as it is.
+        return error
 
 
 class Sessions:
@@ -121,9 +168,12 @@ class Sessions:
         self.loop = asyncio.get_running_loop()
         self._mcp = generations.load()
         self._tokens, self._read_timeout, self._serialize = tokens, read_timeout, serialize
+        # The one that was used last comes last.
         self._connections: dict[str, Connection] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
-        self._leaving: set[asyncio.Future[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Connection] = {}
+        # Locks stay for as long as somebody has them or waits for them.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._holders: dict[str, asyncio.Task[Any] | None] = {}
         self._closed = False
 
     async def run(self, target: McpTarget, operation: Operation[T]) -> T:
@@ -132,16 +182,16 @@ class Sessions:
         Raises:
             LimeError: As `Connection.use` does.
         """
-        # Asked before connecting, so that LIME's refusal is not lost in the depths of a transport.
+        # Asked before connecting, so that nothing is opened where LIME refuses.
         await self._tokens.get(target)
         async with self._turn(target):
             try:
-                return await self._connection(target).use(operation)
+                return await self._use(target, operation)
             except SessionLostError:
                 pass
             # Once: a server that forgets sessions at once would keep an agent busy for ever.
             try:
-                return await self._connection(target).use(operation)
+                return await self._use(target, operation)
             except SessionLostError:
                 failure = TransportError(f"{target.domain} forgets its sessions at once.")
             raise failure
@@ -150,34 +200,60 @@ class Sessions:
     async def session(self, target: McpTarget) -> AsyncIterator[Any]:
         """Lend the SDK's own session."""
         await self._tokens.get(target)
-        async with self._turn(target):
-            opened = await self._connection(target).opened()
-            yield opened.session
+        async with self._turn(target), self._connection(target).lend() as session:
+            yield session
 
     async def aclose(self) -> None:
-        """Close all. Safe to call more than once."""
+        """Close all. Safe to call more than once. Calls that still run end with `ClosedError`."""
         self._closed = True
-        connections, self._connections = self._connections, {}
-        await asyncio.gather(
-            *(connection.close() for connection in connections.values()), *self._leaving
-        )
+        connections = [*self._connections.values(), *self._leaving.values()]
+        self._connections = {}
+        await asyncio.gather(*(connection.close() for connection in connections))
+
+    async def _use(self, target: McpTarget, operation: Operation[T]) -> T:
+        connection = self._connection(target)
+        try:
+            return await connection.use(operation)
+        except TransportError:
+            if not self._closed:
+                raise
+        # It ended because somebody closed the agent, which is no fault of the server.
+        raise ClosedError("This client is closed.")
 
     def _connection(self, target: McpTarget) -> Connection:
         if self._closed:
             raise ClosedError("This client is closed.")
-        found = self._connections.get(target.url)
-        if found is None or not found.usable:
+        found = self._connections.pop(target.url, None)
+        if found is not None and not found.usable:
+            self._retire(found)
+            found = None
+        if found is None:
             found = Connection(self._mcp, target, self._tokens, read_timeout=self._read_timeout)
-            old, self._connections[target.url] = self._connections.get(target.url), found
-            if old is not None:
-                self._leaving.add(leaving := asyncio.ensure_future(old.close()))
-                leaving.add_done_callback(self._leaving.discard)
+        self._connections[target.url] = found
+        if len(self._connections) > MAX_CONNECTIONS:
+            self._retire(self._connections.pop(next(iter(self._connections))))
         return found
 
-    def _turn(self, target: McpTarget) -> AbstractAsyncContextManager[object]:
-        if not self._serialize:
-            return nullcontext()
-        return self._turns.setdefault(target.url, asyncio.Lock())
+    def _retire(self, connection: Connection) -> None:
+        owner = connection.retire()
+        self._leaving[owner] = connection
+        owner.add_done_callback(self._leaving.pop)
+
+    @asynccontextmanager
+    async def _turn(self, target: McpTarget) -> AsyncIterator[None]:
+        url, me = target.url, asyncio.current_task()
+        # Whoever has borrowed the session may use it, and would wait for itself otherwise.
+        if not self._serialize or (url in self._holders and self._holders[url] is me):
+            yield
+            return
+        # Read into a name: nobody else keeps it.
+        turn = self._turns.setdefault(url, asyncio.Lock())
+        async with turn:
+            self._holders[url] = me
+            try:
+                yield
+            finally:
+                del self._holders[url]
 
 
 async def _end(task: asyncio.Future[Any]) -> None:
