@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
-from threading import Lock, Thread, current_thread
+from threading import Thread, current_thread
 from typing import Any, TypeVar
 
 from lime_sdk_core import ClosedError, ConfigurationError
+from lime_sdk_core._forks import lock_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Background:
         self._thread: Thread | None = None
         self._helpers: ThreadPoolExecutor | None = None
         self._closed = False
-        self._pid, self._lock = os.getpid(), Lock()
+        self._pid, self._lock = os.getpid(), lock_of(self)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what `work` returns. An interruption, as by Ctrl-C, cancels it.
