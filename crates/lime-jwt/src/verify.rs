@@ -244,6 +244,7 @@ mod tests {
             assert!(!same_issuer(other, issuer), "{other}");
         }
         assert!(!same_issuer("https://lime.example/", "https://lime.example"));
+        assert!(!same_issuer("https://a.b/X", "https://a.b/x"), "a host of three letters");
         assert!(!same_issuer("https://A@lime.example", "https://a@lime.example"));
         assert!(!same_issuer("https://lime.example?A", "https://lime.example?a"));
         assert!(!same_issuer("lime", "LIME"), "an issuer that is no URL has no host");
