@@ -9,6 +9,7 @@ import structlog
 
 from lime_server.core.origin import Origin, coming_from, in_trace
 from lime_server.logging import HIDDEN, configure
+from tests.support.logs import lent_logging
 
 AGENT = "at_" + "a1B2" * 11
 SITE = "st_" + "c3_-" * 11
@@ -18,11 +19,8 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 @pytest.fixture
 def restored():
     """Puts the process's logging back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    with lent_logging():
+        yield
 
 
 @pytest.fixture

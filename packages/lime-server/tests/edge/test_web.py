@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 from ipaddress import ip_network
 
 import httpx
@@ -29,6 +28,7 @@ from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.trace import Trace
 from lime_server.logging import configure
 from lime_server.settings import PRIVATE_NETWORKS, Settings
+from tests.support.logs import lent_logging
 
 JWKS = "/api/v1/core/.well-known/jwks.json"
 
@@ -189,13 +189,9 @@ async def test_an_error_that_passes_says_when(client):
 
 async def test_an_unknown_error_says_nothing_outside_and_everything_inside(client):
     stream = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    configure(stream=stream)
-    try:
+    with lent_logging():
+        configure(stream=stream)
         answer = await client.get("/fail/bug")
-    finally:
-        root.handlers, root.level = handlers, level
     assert answer.status_code == 500
     assert answer.json()["error"] == {
         "code": "INTERNAL_ERROR",

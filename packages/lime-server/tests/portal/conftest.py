@@ -15,6 +15,7 @@ from lime_server.infrastructure.web.portal import install
 from lime_server.infrastructure.web.portal_export import read_export
 from lime_server.infrastructure.web.trace import Trace
 from lime_server.logging import configure
+from tests.support.logs import lent_logging
 
 BASE = "https://lime.example"
 
@@ -66,8 +67,9 @@ def metrics():
 def lines():
     """What the access log says, line by line."""
     stream = io.StringIO()
-    configure(level="info", style="json", stream=stream)
-    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    with lent_logging():
+        configure(level="info", style="json", stream=stream)
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 @pytest.fixture
