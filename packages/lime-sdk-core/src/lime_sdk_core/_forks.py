@@ -36,5 +36,5 @@ def _renew_all() -> None:
         owner._lock = Lock()  # noqa: SLF001 - that is what they came for
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+# Windows has no forks, and nothing to do: as much as making a dict.
+getattr(os, "register_at_fork", dict)(after_in_child=_renew_all)
