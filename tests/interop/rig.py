@@ -43,6 +43,8 @@ class Generation:
     """The command that runs an MCP server."""
     ours: list[str]
     """The command that runs our own client beside its client library."""
+    beside: list[str]
+    """The command that runs our own client with calls that fail beside others."""
     secret_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
     """How its client can send a secret for a token of its own."""
     only_because: str = ""
@@ -59,23 +61,27 @@ def generations() -> dict[str, Generation]:
         return [interpreter, str(HERE / folder / f"{name}.py")]
 
     example = python("servers", "mcp_2", sys.executable)
-    ours = python("clients", "ours")
+    ours, beside = python("clients", "ours"), python("clients", "beside")
     return {
-        "mcp-2": Generation(python("clients", "mcp_2", sys.executable), example, ours),
+        "mcp-2": Generation(python("clients", "mcp_2", sys.executable), example, ours, beside),
         "mcp-1": Generation(
             python("clients", "mcp_1"),
             python("servers", "mcp_1"),
             ours,
+            beside,
             secret_methods=("client_secret_basic",),
             only_because="with client_secret_post mcp 1.x leaves the client_id out, which RFC 6749, "
             "section 2.3.1, requires",
             deaf_to_issuer="the callback of mcp 1.x has no place for iss",
         ),
-        "fastmcp": Generation(python("clients", "fastmcp_4"), python("servers", "fastmcp_4"), ours),
+        "fastmcp": Generation(
+            python("clients", "fastmcp_4"), python("servers", "fastmcp_4"), ours, beside
+        ),
         "typescript": Generation(
             [program, str(HERE / "typescript" / "client.mjs")],
             example,
             python("clients", "ours", sys.executable),
+            python("clients", "beside", sys.executable),
             secret_methods=("client_secret_basic",),
             only_because="the TypeScript SDK's ClientCredentialsProvider offers no other method",
         ),

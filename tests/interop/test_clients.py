@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import expect
 
+from tests.interop.flawed import FlawedServer
 from tests.interop.rig import CALLBACK, CLIENT_NAME, generations, serving
 
 
@@ -132,6 +133,40 @@ def octets(number):
 def test_our_own_client_opens_this_server_too(start, agent, generation):
     program = start("short", generation.ours, CLIENT_SECRET=agent.agent_token)
     assert is_agent(program.call(), agent, agent.agent_id)
+
+
+def test_a_call_that_fails_leaves_the_others_of_our_own_client_alone(start, agent, generation):
+    unreachable = "TransportError: localhost answered HTTP {}.".format
+    expected = {
+        "503": unreachable(503),
+        "429": unreachable(429),
+        "said": "(McpError|MCPError): out of stock",
+        "broken": r"TransportError: The connection to localhost ended early( \(\w+\))?\.",
+        "unscoped": "McpAuthenticationError: localhost wants a scope .* has not: notes.",
+        "401": "McpAuthenticationError: localhost does not accept this agent's access token.",
+        "elsewhere": unreachable(307),
+        "slash": "slash",
+    }
+    with FlawedServer() as flawed:
+        program = start(
+            "short",
+            generation.beside,
+            SERVER_URL=flawed.url,
+            CLIENT_SECRET=agent.agent_token,
+            FAILING=" ".join(expected),
+        )
+        became = program.call()["who"]
+    # Its own way for each, and the call that was there before them came to its end.
+    others = {name: name for name in ("meet", "release", "wait")}
+    for name, said in {**expected, **others}.items():
+        assert re.fullmatch(said, became[name]), (name, became[name])
+    # All of it by one connection.
+    assert flawed.sessions == 1
+    # A refused token is replaced, once; the redirect on the same server takes it along.
+    tries = {name: len(shown) for name, shown in flawed.shown.items()}
+    assert tries == {**dict.fromkeys(became, 1), "401": 2, "slash": 2}
+    assert len(set(flawed.shown["401"])) == 2
+    assert len(set(flawed.shown["slash"])) == 1
 
 
 def test_clients_and_servers_of_different_libraries_understand_each_other(

@@ -218,14 +218,53 @@ async def test_a_server_that_is_not_there_is_a_transport_error(agent, site):
         await add(agent, site)
 
 
-async def test_a_redirect_does_not_take_the_token_along(agent, site):
-    async def redirect(scope, headers, send):
-        await reply(send, 307, [(b"location", b"https://thief.example/mcp")])
+def redirect(status, location):
+    """Return an answer that leads from `/mcp` to somewhere else, and nothing else anywhere."""
+
+    async def answer(scope, headers, send):
+        if scope["path"] != "/mcp":
+            return False
+        await reply(send, status, [(b"location", location.encode())])
         return True
 
-    site.answer = redirect
-    with pytest.raises(mcp.MCPError):
+    return answer
+
+
+async def test_a_redirect_does_not_take_the_token_along(agent, site):
+    site.answer = redirect(307, "https://thief.example/mcp")
+    with pytest.raises(TransportError, match="localhost answered HTTP 307") as refused:
         await add(agent, site)
+    assert refused.value.http_status == 307
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_on_the_same_server_is_followed(agent, site, status):
+    site.answer, app = redirect(status, "/mounted/mcp"), site.app
+
+    async def mounted(scope, receive, send):
+        await app({**scope, "path": scope["path"].removeprefix("/mounted")}, receive, send)
+
+    site.app = mounted
+    assert text(await add(agent, site)) == "3"
+    methods = {(method, path) for method, path, token in site.seen if token}
+    assert methods == {("POST", "/mcp"), ("POST", "/mounted/mcp")}
+
+
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [(301, "/mounted/mcp"), (303, "/mounted/mcp"), (307, "/mcp"), (307, "http://localhost:1/mcp")],
+)
+async def test_a_redirect_that_leads_nowhere_ends_the_call_alone(
+    agent, site, running, status, location
+):
+    before = len(site.seen)
+    site.answer = redirect(status, location)
+    with pytest.raises(TransportError, match=f"answered HTTP {status}"):
+        await add(agent, site)
+    site.answer = None
+    # Neither once more as a GET, nor for ever.
+    assert {method for method, _, _ in site.seen[before:]} == {"POST"}
+    assert len(site.seen) - before <= 4
 
 
 async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, site):
@@ -241,15 +280,16 @@ async def test_a_server_that_fell_over_is_a_server_to_connect_to_again(agent, si
     assert text(await add(agent, site)) == "3"
 
 
-def refuse_add(status, body=b"", kind=b"application/json", gate=None):
+def refuse_add(status, body=b"", kind=b"application/json", gate=None, challenge=None):
     """Return an answer to calls of `add`, and to nothing else."""
+    more = [] if challenge is None else [(b"www-authenticate", challenge)]
 
     async def answer(scope, headers, send):
         if headers.get("mcp-name") != "add":
             return False
         if gate is not None:
             await gate.wait()
-        await reply(send, status, [(b"content-type", kind)], body)
+        await reply(send, status, [(b"content-type", kind), *more], body)
         return True
 
     return answer
@@ -283,10 +323,59 @@ async def test_a_server_may_use_any_code_and_the_connection_stays(agent, site, r
     assert refused.value.code == code
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", error("x", "y"), error(1, 2), b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", error("x", "y"), error(1, 2), b"[" * 50_000, error(1, "x" * 65_536)],
+)
 async def test_a_server_that_fails_one_call_leaves_the_others_alone(agent, site, running, body):
     site.answer = refuse_add(503, body)
-    with pytest.raises(TransportError, match=r"ended early \(HTTP 503\)"):
+    with pytest.raises(TransportError, match=r"localhost answered HTTP 503\.") as failed:
+        await add(agent, site)
+    assert failed.value.http_status == 503
+
+
+async def test_an_error_that_never_ends_is_not_read_for_ever(agent, site, running):
+    async def endless(scope, headers, send):
+        if headers.get("mcp-name") != "add":
+            return False
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        part = {"type": "http.response.body", "body": b"x" * 4096, "more_body": True}
+        while not left.is_set():
+            await send(part)
+            # Sending to nobody neither waits nor fails.
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body"})
+        return True
+
+    left = asyncio.Event()
+    site.answer = endless
+    with pytest.raises(TransportError, match="HTTP 500"):
+        await add(agent, site)
+    left.set()
+
+
+@pytest.mark.parametrize(
+    ("challenge", "wanted"),
+    [
+        (b'Bearer error="insufficient_scope", scope="mcp notes:write"', ": mcp notes:write."),
+        (b"Bearer error=insufficient_scope", "."),
+        (b'Bearer error="insufficient_scope", scope="\xe9\x9b"', r": \?\?\."),
+    ],
+)
+async def test_a_server_that_wants_another_scope_says_which(
+    agent, site, running, challenge, wanted
+):
+    site.answer = refuse_add(403, error(-32000, "no"), challenge=challenge)
+    said = f"^localhost wants a scope that this agent's access token has not{wanted}$"
+    with pytest.raises(McpAuthenticationError, match=said) as refused:
+        await add(agent, site)
+    assert (refused.value.code, refused.value.http_status) == ("insufficient_scope", 403)
+
+
+async def test_any_other_403_is_what_the_server_says_of_the_call(agent, site, running):
+    other = b'Bearer error="invalid_token", error_description="error=insufficient_scope"'
+    site.answer = refuse_add(403, error(-32000, "not on Sundays"), challenge=other)
+    with pytest.raises(mcp.MCPError, match="not on Sundays"):
         await add(agent, site)
 
 

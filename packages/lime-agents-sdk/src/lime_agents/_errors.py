@@ -50,7 +50,10 @@ class OAuthCapabilityError(ApiError):
 
 
 class McpAuthenticationError(LimeError):
-    """An MCP server did not accept the agent's access token."""
+    """An MCP server did not accept the agent's access token.
+
+    With the code `insufficient_scope` it took the token, and wants a scope that it has not.
+    """
 
 
 class InvalidMcpTargetError(LimeError, ValueError):

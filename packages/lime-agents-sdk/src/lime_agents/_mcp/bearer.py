@@ -30,6 +30,9 @@ CONNECT_TIMEOUT = 30.0
 #: one that was cancelled never does.
 MAX_KEPT = 1000
 
+#: Redirects that a request follows. One leads from `/mcp` to `/mcp/`; more are a mistake or a loop.
+MAX_REDIRECTS = 3
+
 #: Where an answer made here says which error it stands for.
 _REFERENCE = "lime-agents-sdk"
 
@@ -109,12 +112,12 @@ class Bearer:
             raise McpAuthenticationError("A redirect led away from the MCP server.")
         # 2. With the token of this time.
         token = await self._token(None, None)
-        response = await forward(_with(request, token))
+        response = await self._sent(request, token, forward)
         # 3. Refused: ask what it wants, and try once more.
         if response.status_code == 401:
             await response.aclose()
             token = await self._token(token, discovery.challenge_of(response))
-            response = await forward(_with(request, token))
+            response = await self._sent(request, token, forward)
         if response.status_code == 401:
             await response.aclose()
             # Whatever was learned about this server did not help.
@@ -124,6 +127,25 @@ class Bearer:
                 code="MCP_AUTH_FAILED",
                 http_status=401,
             )
+        return response
+
+    async def _sent(self, request: Any, token: str, forward: _Forward) -> Any:
+        """Send `request`, wherever on this server it is redirected to.
+
+        `mcp` 2 would follow as far by itself, `mcp` 1 nowhere.
+        """
+        response = await forward(_with(request, token))
+        for _ in range(MAX_REDIRECTS):
+            onward = response.next_request
+            # As a 301 a call would go on as a GET, which says nothing (RFC 9110, section 15.4.2).
+            if (
+                onward is None
+                or onward.method != request.method
+                or origin_of(str(onward.url)) != self._target.origin
+            ):
+                break
+            await response.aclose()
+            response = await forward(_with(onward, token))
         return response
 
     async def _understood(self, request: Any, asked: Any, response: Any) -> Any:
@@ -136,14 +158,17 @@ class Bearer:
             return self._instead(request, asked, SessionLostError("Session terminated"))
         # 2. Both lines know what to make of an answer that is fine, of one to what is no message,
         #    and of a 404, by which `mcp` 2 knows a server without the stateless protocol.
-        if status < 400 or status == 404 or request.method != "POST":
+        if status < 300 or status == 404 or request.method != "POST":
             return response if asked is None else self._watched(asked, response)
-        # 3. `mcp` 1 ends the connection for any other. A server may say in JSON what is wrong.
-        said = _error_in(await response.aread())
-        await response.aclose()
-        if asked is not None and said is not None:
+        # 3. `mcp` 1 ends the connection for any other. A challenge tells programs what is missing
+        #    (RFC 6750, section 3.1); otherwise a server may say in JSON what is wrong.
+        body = await _short(response)
+        failure: LimeError | None = discovery.lack_of_scope(response, self._target)
+        if failure is None and asked is not None and (said := _error_in(body)) is not None:
             return self._answer(request, asked, said)
-        return self._instead(request, asked, ended_early(self._target, f"HTTP {status}"))
+        words = f"{self._target.domain} answered HTTP {status}."
+        failure = failure or TransportError(words, http_status=status)
+        return self._instead(request, asked, failure)
 
     async def _token(self, refused: str | None, challenge: str | None) -> str:
         if challenge is not None and not self._tokens.knows(self._target):
@@ -160,18 +185,9 @@ class Bearer:
 
     async def _read(self, url: str) -> bytes:
         """Return what is at `url`, without a token; nothing if there is nothing, or too much."""
-        body = b""
         response = await self._plain(self._get(url), stream=True)
-        try:
-            if response.status_code != 200:
-                return b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > discovery.MAX_DOCUMENT:
-                    return b""
-        finally:
-            await response.aclose()
-        return body
+        body = await _short(response)
+        return body if response.status_code == 200 else b""
 
     def _instead(self, request: Any, asked: Any, failure: LimeError | SessionLostError) -> Any:
         if asked is None:
@@ -264,6 +280,22 @@ def ended_early(target: McpTarget, said: str = "") -> TransportError:
     """Return the error for a connection to `target` that ended, with what was `said` of it."""
     said = f" ({said})" if said else ""
     return TransportError(f"The connection to {target.domain} ended early{said}.")
+
+
+async def _short(response: Any) -> bytes:
+    """Return the body of `response`, which is over then; nothing if it is too long for a document.
+
+    A server that answers without an end must not fill the memory of an agent.
+    """
+    body = b""
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > discovery.MAX_DOCUMENT:
+                return b""
+    finally:
+        await response.aclose()
+    return body
 
 
 async def _call_in(request: Any) -> tuple[str | None, Any]:

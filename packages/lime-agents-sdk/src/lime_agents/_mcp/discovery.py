@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 else:
     wire = Late("lime_agents._mcp.wire")
 
-#: Bytes of a metadata document: a real one has some hundred.
+#: Bytes of a metadata document, or of what a server says of a failure: real ones have some hundred.
 MAX_DOCUMENT = 65_536
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
-# RFC 9728, section 5.1: a parameter of the challenge, quoted or not (RFC 9110, section 11.2).
-_PARAMETER = re.compile(
-    r'(?:^|[\s,])resource_metadata\s*=\s*(?:"([^"\\]*)"|([^\s",]+))', re.IGNORECASE
-)
+# A parameter of a challenge, quoted or not (RFC 9110, section 11.2).
+_PARAMETER = r'(?:^|[\s,]){}\s*=\s*(?:"([^"\\]*)"|([^\s",]+))'
 
 
 def places(target: McpTarget, challenge: str) -> list[str]:
@@ -36,8 +34,8 @@ def places(target: McpTarget, challenge: str) -> list[str]:
     Raises:
         McpAuthenticationError: It sends the agent to another host.
     """
-    if (found := _PARAMETER.search(challenge)) is not None:
-        named = found[1] or found[2] or ""
+    # RFC 9728, section 5.1.
+    if (named := _parameter(challenge, "resource_metadata")) is not None:
         # RFC 9728, section 3.1, puts it on the same host, and following a stranger elsewhere would
         # let it choose what an agent inside a network requests.
         if origin_of(named) != target.origin:
@@ -84,6 +82,26 @@ def _covers(resource: str, target: McpTarget) -> bool:
     if parts.query and parts.query != wanted.query:
         return False
     return f"{wanted.path.rstrip('/')}/".startswith(f"{parts.path.rstrip('/')}/")
+
+
+def lack_of_scope(response: Any, target: McpTarget) -> McpAuthenticationError | None:
+    """Return the error for an httpx response that refuses for scopes (RFC 6750, section 3.1)."""
+    challenge = challenge_of(response)
+    if response.status_code != 403 or _parameter(challenge, "error") != "insufficient_scope":
+        return None
+    # Whatever a server writes there is shown to people: letters of scopes (RFC 6749, section 3.3).
+    named = re.sub(r"[^ -~]", "?", _parameter(challenge, "scope") or "")[:200]
+    wanted = f": {named}" if named else ""
+    return McpAuthenticationError(
+        f"{target.domain} wants a scope that this agent's access token has not{wanted}.",
+        code="insufficient_scope",
+        http_status=403,
+    )
+
+
+def _parameter(challenge: str, name: str) -> str | None:
+    found = re.search(_PARAMETER.format(name), challenge, re.IGNORECASE)
+    return None if found is None else found[1] or found[2] or ""
 
 
 def challenge_of(response: Any) -> str:
