@@ -63,3 +63,24 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn messages_name_the_check_and_repeat_nothing_that_came_from_outside() {
+        let said = |error: Error| error.to_string();
+        assert_eq!(said(Error::Malformed("not UTF-8")), "malformed token: not UTF-8");
+        assert_eq!(said(Error::Header("alg")), "unsupported token header: alg");
+        assert_eq!(said(Error::UnknownKey { kid: "secret".into() }), "no usable key of this id");
+        assert_eq!(said(Error::Signature), "the signature does not match");
+        assert_eq!(said(Error::Claim { claim: "aud", problem: "wrong" }), "claim aud: wrong");
+        assert_eq!(said(Error::Expired), "claim exp: the token has expired");
+        assert_eq!(said(Error::Decryption), "not sealed by this key in this context");
+        let plain = [Error::Key, Error::Unbound, Error::Argument, Error::Claims, Error::Crypto];
+        for plain in plain {
+            assert_eq!(said(plain("what is wrong")), "what is wrong");
+        }
+    }
+}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -529,6 +529,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 "LIME_DATABASE_URL must be postgresql://user:password@host:5432/name, with special "
                 "characters of the password as %XX"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pooler_finds_the_primary(self) -> "Settings":
+        _, _, query = self.database_url.get_secret_value().partition("?")
+        wanted = dict(parse_qsl(query)).get("target_session_attrs", "any")
+        if self.database_pooler == "transaction" and wanted != "any":
+            # PgBouncer goes on saying what its server was when it first connected: after a failover
+            # the new primary would be taken for a standby for ever, the old one for the primary.
+            raise ValueError(
+                "LIME_DATABASE_URL cannot have target_session_attrs with "
+                "LIME_DATABASE_POOLER=transaction: let the pooler find the primary"
             )
         return self
 

@@ -312,8 +312,14 @@ class Answering:
 
 
 async def test_a_standby_and_a_primary():
-    assert (await subject._primary(Answering(True))).level == "error"
-    assert (await subject._primary(Answering(False))).level == "ok"
+    standby = await subject._primary(Answering(True), "none")
+    assert standby.level == "error"
+    assert "target_session_attrs" in standby.advice
+    # Where a pooler stands between, a server refuses to start with those.
+    assert (await subject._primary(Answering(True), "transaction")).advice == (
+        "Point the pooler to the primary."
+    )
+    assert (await subject._primary(Answering(False), "none")).level == "ok"
 
 
 async def test_durability():

@@ -182,6 +182,17 @@ def test_every_way_to_name_a_database_is_taken(environ, url):
     assert load().database_url.get_secret_value() == url
 
 
+@pytest.mark.parametrize("wanted", ["read-write", "primary"])
+def test_a_pooler_finds_the_primary_and_is_not_asked_for_it(environ, wanted):
+    url = f"postgresql://lime@db-1,db-2/lime?sslmode=require&target_session_attrs={wanted}"
+    environ.setenv("LIME_DATABASE_URL", url)
+    assert load().database_pooler == "none"
+    with pytest.raises(SettingsError, match="let the pooler find the primary"):
+        load(database_pooler="transaction")
+    environ.setenv("LIME_DATABASE_URL", url.replace(wanted, "any"))
+    assert load(database_pooler="transaction").database_pooler == "transaction"
+
+
 @pytest.mark.parametrize("text", ["", "5", "5:", ":5", "0:5", "5:0", "-1:5", "5:1.5", "a:b"])
 def test_a_limit_is_a_rate_and_a_burst(environ, text):
     with pytest.raises(SettingsError, match="RATE:BURST"):

@@ -216,6 +216,18 @@ async def test_a_closed_pool_is_unavailable(postgres_url):
     assert not await database.ready()
 
 
+async def test_an_engine_that_takes_no_changes_is_not_ready(postgres_url):
+    # As a standby says of each of its transactions.
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute(
+        f"ALTER DATABASE {admin._params.database} SET default_transaction_read_only = on"
+    )
+    await admin.close()
+    async with open_database(postgres_url, size=1, patience=5) as database:
+        assert await database.fetchval("SELECT true")
+        assert not await database.ready()
+
+
 async def test_an_absent_engine_is_unavailable(tmp_path):
     with pytest.raises(Unavailable):
         async with open_database(f"postgresql:///x?host={tmp_path}", size=1, patience=5):

@@ -100,7 +100,7 @@ async def _postgres(settings: Settings, monotonic: Callable[[], float]) -> list[
         async with _connected(settings) as connection:
             return [
                 _postgres_version(connection.get_server_version().major),
-                await _primary(connection),
+                await _primary(connection, settings.database_pooler),
                 await _latency(
                     "postgres latency", lambda: connection.fetchval("SELECT 1"), monotonic
                 ),
@@ -174,10 +174,12 @@ def _postgres_version(major: int) -> Finding:
     return Finding("ok", "postgres version", f"PostgreSQL {major}.")
 
 
-async def _primary(connection: Connection) -> Finding:
+async def _primary(connection: Connection, pooler: str) -> Finding:
     if await connection.fetchval("SELECT pg_is_in_recovery()"):
         message = "LIME_DATABASE_URL leads to a standby, which takes no changes."
         advice = "Name all hosts in the URL and add target_session_attrs=read-write."
+        if pooler == "transaction":
+            advice = "Point the pooler to the primary."
         return Finding("error", "postgres role", message, advice)
     return Finding("ok", "postgres role", "Takes changes.")
 

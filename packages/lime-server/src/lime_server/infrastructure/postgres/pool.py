@@ -142,9 +142,11 @@ class Database:
                 await self._give_back(connection, finished=finished)
 
     async def ready(self) -> bool:
-        """Whether the engine answers."""
+        """Whether the engine answers and takes changes, which a standby does not."""
         try:
-            return bool(await self.fetchval("SELECT true"))
+            return bool(
+                await self.fetchval("SELECT current_setting('transaction_read_only') = 'off'")
+            )
         except Unavailable:
             return False
 
