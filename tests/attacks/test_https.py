@@ -1,11 +1,9 @@
 """Behind something that ends TLS: cookies, addresses and origins are those of the outside."""
 
 import http.client
-import ipaddress
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +11,11 @@ from typing import Self
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.attacks.conftest import Letterbox
 from tests.attacks.intruder import PASSWORD, Person
 from tests.attacks.test_sessions import cookies_of
+from tests.support.certificates import certificate_in
 from tests.support.deployment import Deployment
 from tests.support.server import PortReservation, ServeServer
 from tests.support.wire import data, refusal
@@ -29,35 +24,6 @@ ME = "/foundation/users/me"
 CLIENT = "198.51.100.9"
 """Where the proxy says that its clients are: they are on loopback, as it is itself."""
 _PER_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade"}
-
-
-def certificate_in(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that signs for itself, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "proxy.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
 
 
 class TlsEnd:
@@ -139,7 +105,7 @@ class TlsEnd:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificate_in(tmp_path_factory.mktemp("tls"))
+    return certificate_in(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""PgBouncer on loopback."""
+"""PgBouncer on loopback, as careful as one between machines: with TLS, and passwords by SCRAM."""
 
 import os
 import pwd
@@ -6,9 +6,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
+from tests.support.certificates import certificate_in
 from tools.debian_engines import free_port, stopped_afterwards, wait_for
+
+HOST = "127.0.0.1"
+USER = "lime"
+# What does not go into an address as it is.
+PASSWORD = "p:a/s@s?w#o%r d"
 
 
 @contextmanager
@@ -16,22 +22,29 @@ def pgbouncer(program: Path, folder: Path, database_url: str, *, most: int) -> I
     """One in transaction mode before `database_url`, with `most` connections to it; its URL."""
     folder.mkdir()
     port, database = free_port(), urlsplit(database_url).path.removeprefix("/")
-    settings = folder / "pgbouncer.ini"
+    settings, users = folder / "pgbouncer.ini", folder / "users.txt"
+    certificate = certificate_in(folder, HOST)
+    users.write_text(f'"{USER}" "{PASSWORD}"\n')
     settings.write_text(
         "[databases]\n"
         f"{database} = {_connection(database_url)}\n"
         "[pgbouncer]\n"
-        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        # Whoever comes is the user of the line above.
-        "auth_type = any\n"
+        f"listen_addr = {HOST}\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = scram-sha-256\nauth_file = {users}\n"
+        "client_tls_sslmode = require\n"
+        f"client_tls_key_file = {certificate}\nclient_tls_cert_file = {certificate}\n"
         f"pool_mode = transaction\ndefault_pool_size = {most}\n"
     )
     server = subprocess.Popen(
-        [str(program), "--quiet", str(settings)], user=_unprivileged(folder, settings)
+        [str(program), "--quiet", str(settings)],
+        user=_unprivileged(folder, settings, users, certificate),
     )
     with stopped_afterwards(server):
         wait_for(port, server)
-        yield f"postgresql://anybody@127.0.0.1:{port}/{database}"
+        yield (
+            f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{HOST}:{port}/{database}"
+            f"?sslmode=verify-full&sslrootcert={quote(str(certificate))}"
+        )
 
 
 def _connection(database_url: str) -> str:

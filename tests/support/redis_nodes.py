@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
@@ -14,6 +15,7 @@ from tools.debian_engines import free_port, stopped_afterwards, wait_for
 
 PRIMARY = "lime"
 """The name under which Sentinels know the primary."""
+PASSWORD, SENTINELS_PASSWORD = "p:a@s?s", "w#o%r+d"
 SLOTS = 16384
 # Nothing is written down, and replicas need not wait for more of their kind.
 _PLAIN = ("--save", "", "--repl-diskless-sync-delay", "0")
@@ -23,9 +25,13 @@ _SHARES = ((0, 5460), (5461, 10922), (10923, SLOTS - 1))
 class RedisNode:
     """A Redis that can be killed and started again on its port, with what it wrote down."""
 
-    def __init__(self, program: Path, folder: Path, options: Sequence[str]) -> None:
+    def __init__(
+        self, program: Path, folder: Path, options: Sequence[str], *, password: str | None = None
+    ) -> None:
+        """`password` is what it asks of everybody; `options` say so to itself."""
         folder.mkdir()
         self.port = free_port()
+        self._password = password
         self._folder = folder
         self._arguments = [
             str(program), *options,
@@ -58,8 +64,12 @@ class RedisNode:
 
     def ask(self, *words: object) -> Any:
         """The answer to one command."""
-        with redis.Redis(port=self.port, decode_responses=True) as client:
+        with self.client(decode_responses=True) as client:
             return client.execute_command(*words)
+
+    def client(self, **options: Any) -> redis.Redis:
+        """The driver's, to be closed."""
+        return redis.Redis(port=self.port, password=self._password, **options)
 
     def listeners(self, channel: str) -> int:
         """How many servers hear what is published."""
@@ -80,21 +90,22 @@ def running(nodes: Sequence[RedisNode]) -> Iterator[None]:
 def watched_pair(
     program: Path, folder: Path, *, sentinels: int
 ) -> Iterator[tuple[RedisNode, RedisNode, str]]:
-    """A primary, its replica, and Sentinels that agree about them; and their address."""
-    primary = RedisNode(program, folder / "one", ["--save", ""])
-    replica = RedisNode(
-        program,
-        folder / "two",
-        [
-            "--save",
-            "",
-            "--replicaof",
-            f"127.0.0.1 {primary.port}",
-            "--repl-diskless-sync-delay",
-            "0",
-        ],
-    )
-    watchers = [_sentinel(program, folder / f"sentinel-{n}", primary) for n in range(sentinels)]
+    """A primary, its replica, and Sentinels that agree about them; and their address.
+
+    The pair has one password, and the Sentinels another.
+    """
+    secrets = ["--requirepass", PASSWORD, "--masterauth", PASSWORD]
+    plain = [*_PLAIN, *secrets]
+    primary = RedisNode(program, folder / "one", plain, password=PASSWORD)
+    following = [*plain, "--replicaof", f"127.0.0.1 {primary.port}"]
+    replica = RedisNode(program, folder / "two", following, password=PASSWORD)
+    watchers = [
+        _sentinel(
+            program, folder / f"sentinel-{n}", primary, f"sentinel auth-pass {PRIMARY} {PASSWORD}",
+            password=SENTINELS_PASSWORD,
+        )
+        for n in range(sentinels)
+    ]  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(running([primary, replica]))
         eventually(lambda: "master_link_status:up" in _text(replica, "INFO", "replication"))
@@ -102,7 +113,8 @@ def watched_pair(
         stack.enter_context(running(watchers))
         for each in watchers:
             eventually(partial(_knows, each, replicas=1, sentinels=sentinels - 1))
-        yield primary, replica, _by_sentinels(watchers)
+        address = _by_sentinels(watchers).replace("//", f"//:{quote(PASSWORD)}@")
+        yield primary, replica, f"{address}?sentinel_password={quote(SENTINELS_PASSWORD)}"
 
 
 @contextmanager
@@ -123,26 +135,31 @@ def _hosts(nodes: Sequence[RedisNode]) -> str:
     return ",".join(node.address for node in nodes)
 
 
-def _sentinel(program: Path, folder: Path, primary: RedisNode) -> RedisNode:
-    node = RedisNode(program, folder, [str(folder / "sentinel.conf"), "--sentinel"])
+def _sentinel(
+    program: Path, folder: Path, primary: RedisNode, *lines: str, password: str | None = None
+) -> RedisNode:
+    options = [str(folder / "sentinel.conf"), "--sentinel"]
+    node = RedisNode(program, folder, options, password=password)
+    own = () if password is None else (f"requirepass {password}",)
     # It writes into this file what it finds out.
     (folder / "sentinel.conf").write_text(
         f"sentinel monitor {PRIMARY} 127.0.0.1 {primary.port} 2\n"
         f"sentinel down-after-milliseconds {PRIMARY} 1000\n"
         f"sentinel failover-timeout {PRIMARY} 5000\n"
+        + "".join(f"{line}\n" for line in (*lines, *own))
     )
     return node
 
 
 def _text(node: RedisNode, *words: object) -> str:
-    with redis.Redis(port=node.port) as client:
+    with node.client() as client:
         # As it is, and not as the driver reads it.
         client.response_callbacks.clear()
         return bytes(client.execute_command(*words)).decode()
 
 
 def _knows(sentinel: RedisNode, *, replicas: int, sentinels: int) -> bool:
-    with redis.Redis(port=sentinel.port, decode_responses=True) as client:
+    with sentinel.client(decode_responses=True) as client:
         state = client.sentinel_master(PRIMARY)
     return (state["num-slaves"], state["num-other-sentinels"]) == (replicas, sentinels)
 

@@ -4,20 +4,16 @@ import asyncio
 import contextlib
 import ssl
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from lime_server.infrastructure.addresses import is_public
 from lime_server.infrastructure.dns import DnsError
 from lime_server.infrastructure.fetcher import Fetcher, FetchError
 from lime_server.infrastructure.proofs import Proofs
 from lime_server.modules.sites.ports import ProofMissingError
+from tests.support.certificates import certificate_in
 
 HOST = "shop.example"
 URL = f"https://{HOST}/.well-known/lime-site"
@@ -26,30 +22,7 @@ URL = f"https://{HOST}/.well-known/lime-site"
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for HOST alone, which signs for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "host.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
+    return certificate_in(tmp_path_factory.mktemp("tls"), HOST)
 
 
 class Zone:
