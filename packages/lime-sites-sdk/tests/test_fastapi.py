@@ -119,7 +119,7 @@ async def test_cookies_are_out_of_reach_for_others(
     answer = await browser(base_url).post("/login/start")
     name, _, rest = answer.headers["set-cookie"].partition("=")
     attributes = {part.strip().lower() for part in rest.split(";")[1:]}
-    assert name == f"{prefix}lime_login"
+    assert name == f"{prefix}lime_site_login"
     assert {"httponly", "samesite=lax", "path=/", "max-age=300"} <= attributes
     assert ("secure" in attributes) is secure
 
@@ -128,8 +128,8 @@ async def test_cookies_are_out_of_reach_for_others(
     ("base_url", "secure", "name"),
     [
         # A proxy that puts its own address into `Host`.
-        ("http://127.0.0.1:8000", True, "__Host-lime_login"),
-        ("http://lab.example", False, "lime_login"),
+        ("http://127.0.0.1:8000", True, "__Host-lime_site_login"),
+        ("http://lab.example", False, "lime_site_login"),
     ],
 )
 async def test_an_application_may_say_how_safe_its_cookies_are(
@@ -142,6 +142,28 @@ async def test_an_application_may_say_how_safe_its_cookies_are(
         cookie = (await visitor.post("/login/start")).headers["set-cookie"]
     assert cookie.startswith(f"{name}=")
     assert ("; secure" in cookie.lower()) is secure
+
+
+async def test_logging_out_ends_a_login_that_was_begun(browser: Browser, fake: FakeLime) -> None:
+    visitor = browser()
+    fake.approve(await _start(visitor))
+    assert (await visitor.get("/login/status")).json()["status"] == "APPROVED"
+    request_id = await _start(visitor)
+    assert (await visitor.post("/login/logout")).status_code == 204
+    assert not visitor.cookies
+    fake.approve(request_id)
+    assert (await visitor.get("/login/status")).status_code == 401
+    assert (await visitor.get("/me")).status_code == 401
+
+
+async def test_no_cookie_is_one_of_limes_own(browser: Browser, fake: FakeLime) -> None:
+    visitor = browser("http://127.0.0.1:8001")
+    await _start(visitor)
+    pending = set(visitor.cookies)
+    fake.approve(await _start(visitor))
+    await visitor.get("/login/status")
+    # What LIME's begin with is looked at in tests/attacks/test_sessions.py.
+    assert pending | set(visitor.cookies) == {"lime_site_login", "lime_site_agent"}
 
 
 async def test_cookies_end_with_their_time(browser: Browser, fake: FakeLime, clock: Any) -> None:
@@ -159,13 +181,13 @@ async def test_a_cookie_of_another_kind_or_maker_opens_nothing(
 ) -> None:
     visitor = browser()
     request_id = await _start(visitor)
-    pending = visitor.cookies["__Host-lime_login"]
+    pending = visitor.cookies["__Host-lime_site_login"]
     agent = {"agent_id": "agent-7", "user_id": None, "kyc_level": None}
     other = SignedValue("x" * 32, kind="session", max_age=60, wall_clock=clock).dump(agent)
     own = SignedValue(SECRET, kind="session", max_age=60, wall_clock=clock)
     for value in (pending, other, own.dump(request_id), own.dump(agent)[:-1], "", "x"):
         stranger = browser()
-        stranger.cookies.set("__Host-lime_session", value)
+        stranger.cookies.set("__Host-lime_site_agent", value)
         assert (await stranger.get("/me")).status_code == 401
 
 

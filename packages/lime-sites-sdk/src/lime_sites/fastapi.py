@@ -123,8 +123,10 @@ def login_router(
     session = SignedValue(secret, kind="session", max_age=session_seconds, wall_clock=wall_clock)
     return LoginRouter(
         site,
-        _Cookie("lime_login", pending, secure=secure),
-        _Cookie("lime_session", session, secure=secure),
+        # Not named as LIME's own cookies: on a developer's machine both servers have the same host,
+        # and cookies do not know of ports (RFC 6265, section 8.5).
+        _Cookie("lime_site_login", pending, secure=secure),
+        _Cookie("lime_site_agent", session, secure=secure),
         prefix,
         after_login=after_login,
         wall_clock=wall_clock,
@@ -311,8 +313,10 @@ class LoginRouter(APIRouter):
         return found if isinstance(found, str) else APPROVED
 
     async def _logout(self, request: Request, response: Response) -> None:
-        """End this browser's session."""
+        """End this browser's session, and a login that it has begun."""
         self._session.clear(request, response)
+        # Whoever uses the browser next would be signed in by its approval.
+        self._pending.clear(request, response)
 
     async def _find(self, request_id: str, seconds: float) -> Passport | str:
         """Return the login's passport, or the state that it is in after so many seconds."""
