@@ -11,7 +11,15 @@ from lime_server.infrastructure.redis.address import (
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h", "rediss://u:p@h:6380/3", "unix:///run/redis.sock?db=3", "redis://[::1]/0"]
+    "url",
+    [
+        "redis://h",
+        "rediss://u:p@h:6380/3",
+        "unix:///run/redis.sock?db=3",
+        "redis://[::1]/0",
+        "rediss://h?ssl_ca_certs=/ca.pem",
+        "redis://h?max_connections=5&timeout=1&client_name=lime",
+    ],
 )
 def test_one_server_is_left_to_the_driver(url):
     assert parse(url) == OneServer(url)
@@ -76,6 +84,13 @@ SECRET = "hunter2"
         f"redis+cluster://:{SECRET}@a/1",
         f"redis+cluster://:{SECRET}@a?db=1",
         f"redis+cluster://:{SECRET}/@a",
+        # Options that the driver would complain of in the middle of a request: of TLS without TLS,
+        # misspelt, and with a value that is none.
+        f"redis://:{SECRET}@h?ssl_ca_certs=/ca.pem",
+        f"redis+cluster://:{SECRET}@a?ssl_ca_certs=/ca.pem",
+        f"rediss://:{SECRET}@h?ssl_ca_cert=/ca.pem",
+        f"redis+sentinel://:{SECRET}@a/m?nothing={SECRET}",
+        f"rediss://:{SECRET}@h?ssl_cert_reqs={SECRET}",
     ],
 )
 def test_what_is_no_address_is_refused_without_being_shown(url):

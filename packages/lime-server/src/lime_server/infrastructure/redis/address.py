@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.exceptions import RedisError
 
 SENTINEL_PORT = 26379
 CLUSTER_PORT = 6379
@@ -62,6 +63,8 @@ _MANY = re.compile(
 )
 _HOST = re.compile(r"(?P<name>[^\[\]:]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _SENTINEL_PATH = re.compile(r"/(?P<service>[^/]+)(?:/(?P<database>[0-9]*))?")
+_OF_A_POOL = frozenset({"max_connections", "timeout"})
+"""Options of an address that are not for a single connection."""
 _SENTINEL_USER = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
@@ -134,14 +137,20 @@ def _options(
 
 def _driver_options(url: str) -> dict[str, Any]:
     try:
-        return dict(parse_url(url))
-    except ValueError:
+        options = dict(parse_url(url))
+        # Made and not opened. The driver takes any option until it first connects, which would be
+        # in the middle of somebody's request.
+        of_one = {name: value for name, value in options.items() if name not in _OF_A_POOL}
+        of_one.pop("connection_class", Connection)(**of_one)
+    except (ValueError, TypeError, RedisError):
         # What the driver says may hold a part of what it was given: a password with a stray colon
         # is a port to it.
         raise ValueError(_HOW) from None
+    return options
 
 
 _HOW = (
     "write redis://host/0, unix:///path, redis+sentinel://host:26379,host:26379/mymaster/0 or "
-    "redis+cluster://host:6379,host:6379; rediss for TLS; special characters of a password as %XX"
+    "redis+cluster://host:6379,host:6379; rediss for TLS, and only with it options that begin with "
+    "ssl_; special characters of a password as %XX"
 )
