@@ -211,6 +211,57 @@ async def test_redis_that_is_away_absent_or_misspelt(look):
     assert cluster["redis"] == away["redis"]
 
 
+def settings_for(database_url, **options):
+    return Settings(
+        public_url="https://lime.example",
+        database_url=database_url,
+        master_key=MASTER.hex(),
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://db/lime", True),
+        ("postgresql://lime:p%40w@db-1:5432,127.0.0.1/lime?sslmode=require", True),
+        ("postgresql://127.0.0.1/lime?host=db", True),
+        ("postgresql://db/lime?sslmode=verify-full", False),
+        ("postgresql://lime@127.0.0.1:5432,[::1]:5433,localhost/lime", False),
+        ("postgresql://lime@/lime?host=/run/postgresql", False),
+        ("postgresql://%2Frun%2Fpostgresql/lime", False),
+        ("postgresql:///lime", False),
+    ],
+)
+def test_a_database_that_others_could_stand_for_is_told(monkeypatch, url, told):
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    settings = settings_for(url)
+    assert [found.subject for found in fitness._wires(settings)] == ["way to postgres"] * told
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert bool(fitness._wires(settings)) is (told and "sslmode" in url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://:p@cache/0", True),
+        ("redis+sentinel://a,b/m", True),
+        ("redis+cluster://127.0.0.1,b", True),
+        ("rediss://cache/0", False),
+        ("rediss+sentinel://a,b/m", False),
+        ("redis+cluster://127.0.0.1,[::1]", False),
+        ("redis://127.0.0.1:6380", False),
+        ("unix:///run/redis.sock", False),
+        # What is wrong with it is told elsewhere.
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_a_redis_that_others_could_listen_to_is_told(url, told):
+    settings = settings_for("postgresql:///lime", redis_url=url)
+    assert [found.subject for found in fitness._wires(settings)] == ["way to redis"] * told
+
+
 async def test_a_script_that_decides_who_owners_are(look):
     found = await look(kyc_provider="scripted", kyc_webhook_secret="s" * 32)
     assert found["kyc_provider"][0] == "error"

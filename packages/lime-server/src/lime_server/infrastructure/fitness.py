@@ -1,11 +1,14 @@
 """Is this configuration fit for production? Looks at everything, changes nothing."""
 
+import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
@@ -21,7 +24,7 @@ from lime_server.infrastructure.postgres.migrator import (
     require_current,
 )
 from lime_server.infrastructure.postgres.pool import Connection, Database, open_database
-from lime_server.infrastructure.redis.address import parse
+from lime_server.infrastructure.redis.address import BySentinel, OneServer, parse
 from lime_server.infrastructure.redis.engine import Engine, connect
 from lime_server.settings import Settings, SettingsError
 
@@ -57,6 +60,7 @@ async def check(settings: Settings, clock: Clock) -> list[Finding]:
         *findings,
         *await _postgres(settings, secrets, clock),
         *await _redis(settings, time.monotonic),
+        *_wires(settings),
         *_choices(settings),
     ]
 
@@ -243,6 +247,53 @@ async def _redis(settings: Settings, monotonic: Callable[[], float]) -> list[Fin
         return [Finding("warning", "redis", message, advice)]
     finally:
         await engine.close()
+
+
+def _wires(settings: Settings) -> list[Finding]:
+    """Engines on other machines to which others could listen."""
+    findings = []
+    if not _postgres_is_verified(settings.database_url.get_secret_value()):
+        message = "It is on another machine, and nobody asks whether it is that machine."
+        advice = (
+            "Add sslmode=verify-full and sslrootcert=FILE to LIME_DATABASE_URL, unless the network "
+            "between is yours alone."
+        )
+        findings.append(Finding("warning", "way to postgres", message, advice))
+    if settings.redis_url is not None and not _redis_is_encrypted(
+        settings.redis_url.get_secret_value()
+    ):
+        message = "It is on another machine, and its password goes there for all to read."
+        advice = "Write rediss in LIME_REDIS_URL, unless the network between is yours alone."
+        findings.append(Finding("warning", "way to redis", message, advice))
+    return findings
+
+
+def _postgres_is_verified(url: str) -> bool:
+    authority, _, query = url.partition("://")[2].partition("?")
+    options = dict(parse_qsl(query))
+    # libpq's variable, which the driver knows as well.
+    mode = options.get("sslmode", os.environ.get("PGSSLMODE", "prefer"))
+    named = options.get("host", authority.partition("/")[0].rpartition("@")[2])
+    hosts = [unquote(re.sub(r":[0-9]*$", "", host)).strip("[]") for host in named.split(",")]
+    return mode in {"verify-ca", "verify-full"} or all(map(_is_here, hosts))
+
+
+def _redis_is_encrypted(url: str) -> bool:
+    try:
+        address = parse(url)
+    except ValueError:
+        # Told by whoever tried to connect.
+        return True
+    if isinstance(address, OneServer):
+        parts = urlsplit(url)
+        return parts.scheme.lower() != "redis" or _is_here(parts.hostname or "")
+    hosts = address.sentinels if isinstance(address, BySentinel) else address.nodes
+    return bool(address.options.get("ssl")) or all(_is_here(host.name) for host in hosts)
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine. Sockets have the path of a file for a host, or none."""
+    return not host or host.startswith("/") or _is_local(host)
 
 
 def _choices(settings: Settings) -> list[Finding]:

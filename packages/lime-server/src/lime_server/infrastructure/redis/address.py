@@ -137,7 +137,7 @@ def _options(
 
 def _driver_options(url: str) -> dict[str, Any]:
     try:
-        options = dict(parse_url(url))
+        options: dict[str, Any] = dict(parse_url(url))
         # Made and not opened. The driver takes any option until it first connects, which would be
         # in the middle of somebody's request.
         of_one = {name: value for name, value in options.items() if name not in _OF_A_POOL}
