@@ -89,9 +89,10 @@ def name_of(document: Document) -> str:
 
 def pod_problems(document: Document, documents: Sequence[Document]) -> Iterator[str]:
     """What the pods of a Deployment or Job could do that they need not."""
-    if document["kind"] not in {"Deployment", "Job"}:
+    template = template_of(document)
+    if template is None:
         return
-    pod = document["spec"]["template"]["spec"]
+    pod = template["spec"]
     if pod.get("automountServiceAccountToken") is not False:
         yield "a token of the cluster is mounted"
     whole = pod.get("securityContext", {})
@@ -204,8 +205,17 @@ def selects_something(labels: dict[str, str], documents: Sequence[Document]) -> 
 def pods_of(documents: Sequence[Document]) -> Iterator[Document]:
     """The templates of all pods."""
     for document in documents:
-        if document["kind"] in {"Deployment", "Job"}:
-            yield document["spec"]["template"]
+        if (template := template_of(document)) is not None:
+            yield template
+
+
+def template_of(document: Document) -> Document | None:
+    """The template of the pods that `document` makes, if it makes any."""
+    spec = document.get("spec", {})
+    if document["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    template: Document | None = spec.get("template")
+    return template
 
 
 # The image and the machine to try it on

@@ -1,6 +1,7 @@
 """`lime-server backup` and `lime-server restore`, as an operator types them."""
 
 import json
+import re
 import secrets
 import stat
 
@@ -45,6 +46,18 @@ def test_a_backup_is_a_private_file_that_says_nothing(made, settings):
     for secret in (b"ops@example.com", settings["LIME_MASTER_KEY"].encode(), b"foundation"):
         assert secret not in data
     assert [path for path in made.parent.iterdir() if path.name.startswith(".lime")] == []
+
+
+def test_in_a_folder_it_is_named_after_its_moment(lime_server_command, passphrase, tmp_path):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    done = lime_server_command(
+        "backup", "--output", folder, "--passphrase-file", passphrase, "--json"
+    )
+    assert done.exit_code == 0, done.output
+    [path] = folder.iterdir()
+    assert re.fullmatch(r"lime-[0-9]{8}T[0-9]{6}Z\.backup", path.name)
+    assert json.loads(done.stdout)["file"] == str(path)
 
 
 def test_it_can_be_checked_without_any_settings(made, passphrase, monkeypatch):

@@ -7,6 +7,9 @@ import stat
 import asyncpg
 import pytest
 
+from lime_server.core.errors import Unavailable
+from lime_server.foundation.audit import Audit
+
 
 @pytest.fixture
 def operator(lime_server_command):
@@ -57,9 +60,29 @@ def test_one_owners_log_is_exported_to_a_private_file(lime_server_command, opera
     # Never over a file that is there.
     again = lime_server_command(*how)
     assert again.exit_code == 1
-    assert "Cannot write" in again.stderr
+    assert "There is a file" in again.stderr
     stranger = lime_server_command("audit", "export", "--owner", "nobody@example.com")
     assert stranger.stderr == "lime-server: There is no owner nobody@example.com.\n"
+
+
+def test_an_export_that_breaks_off_leaves_no_file(
+    lime_server_command, operator, tmp_path, monkeypatch
+):
+    lime_server_command("owner", "create", "--email", "two@example.com", "--operator")
+    entries = Audit.entries
+
+    async def breaks_off(self, owner_id):
+        if owner_id != operator:
+            raise Unavailable
+        async for entry in entries(self, owner_id):
+            yield entry
+
+    monkeypatch.setattr(Audit, "entries", breaks_off)
+    output = tmp_path / "log.jsonl"
+    ended = lime_server_command("audit", "export", "--output", output)
+    assert ended.exit_code == 1
+    # Half of it would pass for all there was.
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_changed_row_is_named_and_the_command_ends_with_one(

@@ -83,6 +83,23 @@ def test_a_file_that_others_can_use_is_refused(tmp_path, mode):
         from_file(path)
 
 
+@pytest.mark.parametrize(
+    ("mode", "owner", "us", "is_open"),
+    [
+        (0o440, 0, 10001, False),
+        (0o640, 0, 10001, False),
+        (0o660, 0, 10001, True),
+        (0o444, 0, 10001, True),
+        (0o440, 10001, 10001, True),
+        (0o400, 10001, 10001, False),
+        # Root's own group is nobody that root has chosen.
+        (0o440, 0, 0, True),
+    ],
+)
+def test_what_root_gives_to_a_service_its_group_may_read(mode, owner, us, is_open):
+    assert subject._is_open_to_others(mode, owner=owner, us=us) is is_open
+
+
 def test_a_file_that_cannot_be_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(SettingsError, match=r"cannot be used: No such file"):
         from_file(tmp_path / "missing" / "key")

@@ -14,7 +14,7 @@ PassphraseFile = Annotated[
 
 
 def backup(
-    output: Annotated[Path, typer.Option(help="A new file, mode 0600.")],
+    output: Annotated[Path, typer.Option(help="A new file, mode 0600, or a folder for one.")],
     passphrase_file: PassphraseFile,
     as_json: AsJson = False,
 ) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 import typer
 
+from lime_server.cli.files import new_file
 from lime_server.cli.speech import CommandError, quiet_settings
 from lime_server.core.clock import SystemClock
 from lime_server.infrastructure import backup as backups
@@ -25,7 +25,9 @@ alone; whoever has the file can guess for as long as they like."""
 
 
 def fill(output: Path, passphrase_file: Path) -> dict[str, object]:
-    """Write a backup of the settings' deployment to `output`, a new file; returns what it holds.
+    """Write a backup of the settings' deployment to `output`; returns what it holds.
+
+    `output` is a new file, or a folder, in which the file is named after the moment.
 
     Raises what `plain_errors` expects; there is no file then.
     """
@@ -39,7 +41,10 @@ def fill(output: Path, passphrase_file: Path) -> dict[str, object]:
     key = master_key.existing(settings)
     if key is None:
         raise CommandError(f"There is no master key in {settings.master_key_file}.")
-    with _new_file(output) as file:
+    now = SystemClock().now()
+    if output.is_dir():
+        output /= f"lime-{now:%Y%m%dT%H%M%SZ}.backup"
+    with new_file(output) as file:
         sink = backups.SealedWriter(file, passphrase, salt=secrets.token_bytes(backups.SALT_BYTES))
         written = asyncio.run(
             backups.dump(
@@ -47,7 +52,7 @@ def fill(output: Path, passphrase_file: Path) -> dict[str, object]:
                 sink,
                 master_key=key,
                 public_url=str(settings.public_url),
-                now=SystemClock().now(),
+                now=now,
             )
         )
     return {"file": str(output), "bytes": output.stat().st_size, **_counts(written)}
@@ -151,29 +156,6 @@ def _passphrase(path: Path) -> bytes:
             f"the passphrase file {path} cannot be read: {error.strerror}"
         ) from None
     return content.partition(b"\n")[0].removesuffix(b"\r")
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that has its name only once the block succeeded, and is then on the disk.
-
-    Raises CommandError if there is one of that name, or if it cannot be written.
-    """
-    if path.exists():
-        raise CommandError(f"There is a file {path} already.")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(draft.unlink, missing_ok=True)
-            with os.fdopen(handle, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            # Unlike a renaming, it never replaces what is there.
-            os.link(draft, path)
-    except OSError as error:
-        raise CommandError(f"Cannot write {path}: {error.strerror}.") from None
 
 
 def _counts(content: backups.Content) -> dict[str, object]:

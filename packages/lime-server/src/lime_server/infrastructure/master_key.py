@@ -89,6 +89,15 @@ def make(path: Path, key: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _is_open_to_others(mode: int, *, owner: int, us: int) -> bool:
+    """Whether somebody but us, and root, may read or change a file.
+
+    Where root has put it there for us, our group may read it: so do Kubernetes and systems with
+    packages give secrets to a service, and PostgreSQL takes its own.
+    """
+    return bool(mode & (0o037 if owner == 0 != us else 0o077))
+
+
 def read_private(path: Path, *, called: str) -> bytes:
     """What is in a secret's file; `called` names it in errors.
 
@@ -97,10 +106,10 @@ def read_private(path: Path, *, called: str) -> bytes:
     # Checked on the open file, so that it cannot be exchanged in between.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise SettingsError(f"{called} {path} is not a plain file")
-        if mode & 0o077:
+        if _is_open_to_others(found.st_mode, owner=found.st_uid, us=os.geteuid()):
             raise SettingsError(f"{called} {path} can be used by others: run chmod 600 on it")
         content = file.read(LONGEST_FILE + 1)
     if len(content) > LONGEST_FILE:
