@@ -198,6 +198,6 @@ mod tests {
     #[test]
     fn no_secret_shows_in_debug_output() {
         let shown = format!("{:?} {:?}", TokenHasher::new(&KEY), KeyEncryptionKey::new(&KEY));
-        assert!(!shown.contains('7'), "{shown}");
+        assert_eq!(shown, "Ok(TokenHasher { .. }) Ok(KeyEncryptionKey { .. })");
     }
 }

@@ -150,3 +150,53 @@ impl fmt::Debug for SigningKey {
 fn is_media_type_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeySize, SigningKey};
+    use crate::{Error, MAX_TOKEN_BYTES, Object, Value};
+
+    #[test]
+    fn keys_have_one_of_three_sizes() {
+        assert_eq!(KeySize::from_bits(2048), Ok(KeySize::Rsa2048));
+        assert_eq!(KeySize::from_bits(3072), Ok(KeySize::Rsa3072));
+        assert_eq!(KeySize::from_bits(4096), Ok(KeySize::Rsa4096));
+        assert!(matches!(KeySize::from_bits(1024), Err(Error::Argument(_))));
+    }
+
+    #[test]
+    fn a_key_that_was_written_down_is_the_same_key() {
+        let key = SigningKey::generate(KeySize::Rsa2048).expect("generated");
+        let again = SigningKey::from_pkcs8(&key.to_pkcs8().expect("written")).expect("read");
+        assert_eq!(again.public_jwk(), key.public_jwk());
+        let message = b"RSASSA-PKCS1-v1_5 is deterministic";
+        assert_eq!(again.signature(message), key.signature(message));
+    }
+
+    #[test]
+    fn a_typ_has_at_most_127_characters() {
+        let key = SigningKey::generate(KeySize::Rsa2048).expect("generated");
+        let sign = |typ: &str| key.sign(&Object::default(), typ);
+        assert!(sign(&"x".repeat(127)).is_ok());
+        for typ in ["", "a b", &"x".repeat(128)] {
+            assert!(matches!(sign(typ), Err(Error::Argument(_))), "{typ}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_as_long_as_a_verifier_takes_and_no_longer() {
+        let key = SigningKey::generate(KeySize::Rsa2048).expect("generated");
+        // Base64 has no text of every length, so that not every `typ` leaves room for one that fills
+        // the token up.
+        let longest = ["JWT", "at+jwt", "at+jwt2"].map(|typ| {
+            let sized = |size: usize| {
+                let text = "x".repeat(size);
+                let claims: Object<'_> = [("a", Value::from(text.as_str()))].into_iter().collect();
+                key.sign(&claims, typ)
+            };
+            let tokens = (MAX_TOKEN_BYTES / 4 * 3 - 400..).map(sized).map_while(Result::ok);
+            tokens.map(|token| token.len()).max().expect("some fit")
+        });
+        assert_eq!(longest.into_iter().max(), Some(MAX_TOKEN_BYTES));
+    }
+}
