@@ -354,3 +354,8 @@ async def test_a_master_key_that_opens_nothing_is_noticed_while_there_is_time(
 async def test_a_database_of_another_version_is_not_backed_up(postgres_url):
     with pytest.raises(DatabaseOlderError):
         await backup(postgres_url)
+    # Not even of one on which servers of this version work: what is new would not be restored.
+    later = migrator.Migration(9000, "9000_later", "-- additive\nSELECT 1")
+    await migrator.migrate(postgres_url, [*migrator.migrations(), later])
+    with pytest.raises(migrator.DatabaseNewerError):
+        await backup(postgres_url)

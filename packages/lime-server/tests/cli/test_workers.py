@@ -326,8 +326,29 @@ def test_workers_that_keep_dying_are_replaced_until_all_is_to_end():
     dies = "os.write(1, b'ready\\n'); ready(); time.sleep(0.01); os._exit(9)"
     status, output = ran(dies, signal.SIGCHLD, signal.SIGCHLD, signal.SIGCHLD, signal.SIGTERM)
     assert output.count("ready") >= 4
-    assert "died with 9 and will be replaced" in output
+    assert "died with 9 and will be replaced in 0.05 s" in output
     assert status in {0, 9, 15}
+
+
+def test_one_that_cannot_start_any_more_is_tried_ever_more_seldom():
+    # The first was ready; what keeps the next ones from it keeps every other.
+    count = (
+        "made = []\n"
+        "fork, os.fork = os.fork, None\n"
+        "def counting():\n"
+        "    made.append(1)\n"
+        "    return fork()\n"
+        "os.fork = counting\n"
+        "workers.AGAIN_AT_MOST = 0.2\n"
+    )
+    fails = (
+        "if len(made) == 1: os.write(1, b'ready\\n'); ready(); time.sleep(0.01); os._exit(9)\n"
+        "    if len(made) > 4: os.write(1, b'told\\n'); time.sleep(60)\n"
+        "    return 1"
+    )
+    status, output = ran(fails, signal.SIGCHLD, signal.SIGTERM, count=1, before=count)
+    assert status == 0
+    assert re.findall(r"replaced in (\S+) s", output) == ["0.05", "0.1", "0.2", "0.2"]
 
 
 def test_a_worker_that_is_left_alone_ends_itself(monkeypatch):

@@ -13,6 +13,7 @@ from lime_server.infrastructure.fitness import check
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.clock import ManualClock
 from lime_server.infrastructure.postgres.keys import PostgresKeys
+from lime_server.infrastructure.postgres.migrator import Migration, migrate, migrations
 from lime_server.infrastructure.postgres.pool import open_database
 from lime_server.settings import Settings
 
@@ -123,6 +124,14 @@ async def test_a_database_of_another_version(look, postgres_url):
     level, message = (await look(database_url=postgres_url))["postgres"]
     assert level == "error"
     assert "lime-server migrate" in message
+
+
+async def test_a_database_that_is_newer_by_what_only_adds(look, migrated_postgres_url):
+    later = Migration(9000, "9000_later", "-- additive\nSELECT 1")
+    await migrate(migrated_postgres_url, [*migrations(), later])
+    level, message = (await look(database_url=migrated_postgres_url))["postgres"]
+    assert level == "warning"
+    assert message.endswith(": 9000_later.")
 
 
 async def test_a_database_of_another_history(look, migrated_postgres_url):

@@ -9,7 +9,13 @@ import pytest
 from lime_server.composition import build, open_parts
 from lime_server.composition.build import _every
 from lime_server.core.errors import SiteLoginRequestNotFound, Unavailable
-from lime_server.infrastructure.postgres.migrator import DatabaseOlderError
+from lime_server.infrastructure.postgres.migrator import (
+    DatabaseNewerError,
+    DatabaseOlderError,
+    Migration,
+    migrate,
+    migrations,
+)
 from lime_server.modules.site_login.delivery import Delivery
 from lime_server.settings import Settings, SettingsError
 
@@ -81,6 +87,28 @@ async def test_a_database_that_was_not_migrated_is_refused(settings, postgres_ur
     empty = Settings(**{**settings.model_dump(), "database_url": postgres_url})
     with pytest.raises(DatabaseOlderError, match="lime-server migrate"):
         async with open_parts(empty):
+            pass
+
+
+async def newer(url, first_line):
+    """The database as a later version leaves it."""
+    later = Migration(9000, "9000_later", f"{first_line}\nCREATE TABLE later (n integer)")
+    await migrate(url, [*migrations(), later])
+
+
+async def test_an_upgrade_that_only_adds_can_be_taken_back(settings, migrated_postgres_url, caplog):
+    await newer(migrated_postgres_url, "-- additive")
+    async with open_parts(settings) as parts:
+        assert await parts.owners.create("ada@example.com")
+    (said,) = [record for record in caplog.records if "newer than this" in record.getMessage()]
+    assert said.levelname == "WARNING"
+    assert said.getMessage().endswith(": 9000_later")
+
+
+async def test_an_upgrade_that_does_more_cannot(settings, migrated_postgres_url):
+    await newer(migrated_postgres_url, "-- breaking")
+    with pytest.raises(DatabaseNewerError, match="9000_later"):
+        async with open_parts(settings):
             pass
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from logging import getLogger
 
 import lime_jwt
 from lime_server.composition.accounts import AccountOffice, open_accounts
@@ -47,7 +48,7 @@ from lime_server.infrastructure.postgres.identities import (
 )
 from lime_server.infrastructure.postgres.keys import PostgresKeys
 from lime_server.infrastructure.postgres.logins import PostgresLogins
-from lime_server.infrastructure.postgres.migrator import require_current
+from lime_server.infrastructure.postgres.migrator import require_usable
 from lime_server.infrastructure.postgres.pool import open_database
 from lime_server.infrastructure.redis.address import parse
 from lime_server.infrastructure.redis.bell import RedisBell
@@ -60,6 +61,8 @@ from lime_server.modules.binding.ports import BindingStore
 from lime_server.modules.mcp_oauth.ports import Documents
 from lime_server.modules.site_login.ports import EventStore, LoginStore, SiteStanding
 from lime_server.settings import Settings, SettingsError
+
+_log = getLogger(__name__)
 
 Background = Callable[[], Awaitable[object]]
 """Something that runs for as long as the server does."""
@@ -109,9 +112,8 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
     """The parts that `settings` describe. With a `mailbox`, mails go there.
 
     Raises SettingsError for a master key that cannot be had and an address of Redis that is none,
-    MigrationError for a database of
-    another version, and `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be
-    absent.
+    MigrationError for a database of a version that this one cannot work on, and
+    `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be absent.
     """
     async with AsyncExitStack() as stack:
         secrets = Secrets.derived_from(master_key(settings))
@@ -124,7 +126,12 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             )
         )
         async with database.acquire() as connection:
-            await require_current(connection)
+            newer = await require_usable(connection)
+        if newer:
+            _log.warning(
+                "the database is newer than this lime-server, by what leaves it working: %s",
+                ", ".join(newer),
+            )
         clock = DatabaseClock(database)
         await clock.look()
         messaging = await stack.enter_async_context(_messaging(settings))

@@ -21,7 +21,7 @@ from lime_server.infrastructure.postgres.keys import PostgresKeys
 from lime_server.infrastructure.postgres.migrator import (
     DatabaseOlderError,
     MigrationError,
-    require_current,
+    require_usable,
 )
 from lime_server.infrastructure.postgres.pool import Connection, Database, open_database
 from lime_server.infrastructure.redis.address import BySentinel, OneServer, parse
@@ -118,10 +118,10 @@ async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -
             pooler=settings.database_pooler,
         ) as database:
             async with database.acquire() as connection:
-                await require_current(connection)
+                newer = await require_usable(connection)
                 pooled = await _pooled(connection)
             return [
-                Finding("ok", "postgres", "Reachable, and at this version."),
+                _version(newer),
                 *_pooler(settings, pooled=pooled),
                 await _clocks(database, clock),
                 await _signing_keys(database, secrets, clock.now(), _rules(settings)),
@@ -143,6 +143,16 @@ async def _postgres(settings: Settings, secrets: Secrets | None, clock: Clock) -
         message = "LIME_DATABASE_URL has options that the driver does not understand."
         advice = "See docs/operations.md for what may stand in it."
         return [Finding("error", "postgres", message, advice)]
+
+
+def _version(newer: list[str]) -> Finding:
+    if newer:
+        message = f"Newer than this lime-server, by what leaves it working: {', '.join(newer)}."
+        advice = (
+            "Finish the upgrade, or its taking back: `migrate` and `backup` need the newer one."
+        )
+        return Finding("warning", "postgres", message, advice)
+    return Finding("ok", "postgres", "Reachable, and at this version.")
 
 
 async def _pooled(connection: Connection) -> bool:

@@ -18,8 +18,10 @@ from typing import NoReturn
 log = getLogger(__name__)
 
 AGAIN_AFTER = 1.0
-"""Seconds until a worker that died is replaced: one that dies at each start must not keep a core
-busy with starting."""
+"""Seconds until a worker that died is replaced; twice as many for each in a row that died before it
+was ready: what keeps one from starting, a migrated database say, must not keep a core busy."""
+AGAIN_AT_MOST = 60.0
+"""Seconds: the longest such pause."""
 MOST = 256
 """Workers: more than any machine has cores that Python could use."""
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
@@ -53,6 +55,8 @@ class Workers:
     _alive: dict[int, _Worker] = field(default_factory=dict)
     _seen_ready: bool = False
     _ending: bool = False
+    _stillborn: int = 0
+    """Workers in a row that died before they were ready."""
     _status: int = 0
 
     def run(self) -> int:
@@ -87,7 +91,7 @@ class Workers:
             except OSError as error:
                 # No processes, memory or descriptors to be had. The others need not end for that.
                 log.error("a worker cannot be replaced yet: %s", error.strerror)
-                signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
+                signal.setitimer(signal.ITIMER_REAL, self._pause())
         elif number == signal.SIGCHLD:
             self._bury()
 
@@ -136,7 +140,9 @@ class Workers:
         for pid, status in _ended():
             if pid not in self._alive:
                 continue
-            os.close(self._alive.pop(pid).ready)
+            gone = self._alive.pop(pid)
+            os.close(gone.ready)
+            self._stillborn = 0 if gone.was_ready else self._stillborn + 1
             self.on_gone(pid)
             code = os.waitstatus_to_exitcode(status)
             if self._ending:
@@ -146,8 +152,12 @@ class Workers:
                 self._status = max(code, 1)
                 self._end()
             else:
-                log.error("worker %s died with %s and will be replaced", pid, code)
-                signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
+                pause = self._pause()
+                log.error("worker %s died with %s and will be replaced in %g s", pid, code, pause)
+                signal.setitimer(signal.ITIMER_REAL, pause)
+
+    def _pause(self) -> float:
+        return min(AGAIN_AFTER * 2.0 ** min(self._stillborn, 16), AGAIN_AT_MOST)
 
 
 def can_fork() -> bool:

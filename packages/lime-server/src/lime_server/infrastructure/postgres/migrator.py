@@ -2,12 +2,20 @@
 
 A file is never changed after a release: its checksum is kept with it. Servers of two versions may
 run beside each other while a migration is under way, so a migration only adds.
+
+A file whose first line is `-- additive` promises more: servers that do not know of it read and
+write everything as before. It makes tables, indexes that are not unique, and columns that may be
+null or have a default, and takes nothing away. Servers may be started on a database that is newer
+only by such files, so that an upgrade can be taken back. A file that does not say so is not
+believed to be.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from logging import getLogger
 from typing import Any
 
 import asyncpg
@@ -15,7 +23,19 @@ import asyncpg
 from lime_server.core.failpoints import reach
 from lime_server.infrastructure.postgres.pool import failures_as_unavailable
 
+_log = getLogger(__name__)
+
 _LOCK = 0x4C494D45_4D494752  # "LIMEMIGR": one number for this purpose in the whole database
+
+ADDITIVE = "-- additive"
+"""The first line of a migration that servers from before it can work with."""
+
+LOCK_TIMEOUT = 2
+"""Seconds for which a migration queues for a lock on a table. Whoever wants the table meanwhile
+queues behind it, every login too: so it is less than the five after which servers give up."""
+PAUSES = (1, 2, 4, 8, 16, *[30] * 20)
+"""Seconds between two tries, in which those who queued get their turn: some ten minutes in all, in
+which most dumps of a database end."""
 
 _PREPARE = """
 CREATE SCHEMA IF NOT EXISTS infrastructure;
@@ -23,8 +43,26 @@ CREATE TABLE IF NOT EXISTS infrastructure.migrations (
     number      integer PRIMARY KEY,
     name        text NOT NULL,
     checksum    text NOT NULL,
-    applied_at  timestamptz NOT NULL DEFAULT now()
+    applied_at  timestamptz NOT NULL DEFAULT now(),
+    additive    boolean NOT NULL DEFAULT false
 );
+"""
+# Databases of developers have a table from before this column. Asked first, because ALTER TABLE
+# would lock out every server that starts, even where the column is there.
+_HAS_ADDITIVE = """
+SELECT EXISTS (
+    SELECT FROM pg_attribute
+    WHERE attrelid = 'infrastructure.migrations'::regclass AND attname = 'additive'
+)
+"""
+_ADD_ADDITIVE = (
+    "ALTER TABLE infrastructure.migrations ADD COLUMN additive boolean NOT NULL DEFAULT false"
+)
+# By way of JSON, in which a column that is not there yet is merely null.
+_APPLIED = """
+SELECT number, name, checksum,
+    coalesce((to_jsonb(m) ->> 'additive')::boolean, false) AS additive
+FROM infrastructure.migrations m
 """
 
 
@@ -36,7 +74,8 @@ class MigrationError(Exception):
         MigrationError
         ├── DatabaseNewerError    it was migrated by a newer lime-server
         ├── MigrationChangedError an applied file is not what it was
-        └── DatabaseOlderError    migrations are missing (only from `require_current`)
+        ├── DatabaseOlderError    migrations are missing (not from `migrate`)
+        └── TableLockedError      somebody else kept a table locked (only from `migrate`)
     """
 
 
@@ -52,6 +91,10 @@ class DatabaseOlderError(MigrationError):
     """The code needs migrations that the database has not seen."""
 
 
+class TableLockedError(MigrationError):
+    """A lock that a migration needs could not be had in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file."""
@@ -64,6 +107,20 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256 of its text, in hexadecimal."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def additive(self) -> bool:
+        """Whether servers that do not know of it work on the database as before."""
+        return self.sql.partition("\n")[0].rstrip() == ADDITIVE
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What the database says of a migration."""
+
+    name: str
+    checksum: str
+    additive: bool
 
 
 def migrations() -> list[Migration]:
@@ -79,11 +136,17 @@ def migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.number)
 
 
-async def migrate(database_url: str, known: Sequence[Migration] | None = None) -> list[str]:
+async def migrate(
+    database_url: str,
+    known: Sequence[Migration] | None = None,
+    *,
+    pauses: Sequence[float] = PAUSES,
+) -> list[str]:
     """Bring the database to this version; returns the names of the migrations that were applied.
 
     Safe to run in many places at once. Each migration is a transaction of its own: one that fails
-    leaves nothing behind and stops the run. Raises MigrationError, and `core.errors.Unavailable`.
+    leaves nothing behind and stops the run. One that meets a lock is tried again after each of
+    `pauses`. Raises MigrationError, and `core.errors.Unavailable`.
     """
     known = migrations() if known is None else known
     applied: list[str] = []
@@ -92,7 +155,7 @@ async def migrate(database_url: str, known: Sequence[Migration] | None = None) -
         # would give the lock to somebody else.
         connection = await asyncpg.connect(database_url, timeout=10, statement_cache_size=0)
         try:
-            while (name := await _next(connection, known)) is not None:
+            while (name := await _next_in_turn(connection, known, pauses)) is not None:
                 applied.append(name)
                 await reach("migrate.between")
         finally:
@@ -100,11 +163,42 @@ async def migrate(database_url: str, known: Sequence[Migration] | None = None) -
     return applied
 
 
+async def _next_in_turn(
+    connection: Any, known: Sequence[Migration], pauses: Sequence[float]
+) -> str | None:
+    """As `_next`, again after each of `pauses` while somebody has a table locked."""
+    for pause in pauses:
+        try:
+            return await _next(connection, known)
+        except _LOCKED:
+            _log.warning("somebody has locked a table: the migration is tried again in %g s", pause)
+        await asyncio.sleep(pause)
+    try:
+        return await _next(connection, known)
+    except _LOCKED as error:
+        raise TableLockedError(
+            f"somebody kept a table locked through {len(pauses) + 1} tries, and the migration that "
+            "needs it was not applied: end what does (pg_stat_activity shows it; a dump of the "
+            "database, or a transaction that was forgotten), then run `lime-server migrate` again"
+        ) from error
+
+
+_LOCKED = (
+    asyncpg.LockNotAvailableError,
+    # The engine has undone whichever of two it noticed first; it may as well have been the other.
+    asyncpg.DeadlockDetectedError,
+)
+
+
 async def _next(connection: Any, known: Sequence[Migration]) -> str | None:
     """Apply the first that is missing, and return its name; None if none is."""
     # Whatever the role's default is: what others migrated while we waited has to be seen.
     async with connection.transaction(isolation="read_committed"):
+        # Nobody but other migrations, and restores, queues behind this lock, so we wait for them
+        # and for a backup as long as they take.
+        await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         await lock_for_this_transaction(connection)
+        await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT * 1000:.0f}")
         missing = await _prepared(connection, known)
         if not missing:
             return None
@@ -135,14 +229,36 @@ async def lock_for_this_transaction(connection: Any) -> None:
 async def _prepared(connection: Any, known: Sequence[Migration]) -> list[Migration]:
     """What is missing of `known`, in a database that has the table to note it in."""
     await connection.execute(_PREPARE)
+    if not await connection.fetchval(_HAS_ADDITIVE):
+        await connection.execute(_ADD_ADDITIVE)
     return _missing(known, await _applied(connection))
 
 
 async def require_current(connection: Any, known: Sequence[Migration] | None = None) -> None:
     """Return if the database is at exactly this version. Raises MigrationError."""
     known = migrations() if known is None else known
-    table = await connection.fetchval("SELECT to_regclass('infrastructure.migrations')::text")
-    missing = _missing(known, {} if table is None else await _applied(connection))
+    _require_nothing_missing(known, await _seen(connection))
+
+
+async def require_usable(connection: Any, known: Sequence[Migration] | None = None) -> list[str]:
+    """Return if servers of this version can work on the database; raises MigrationError.
+
+    It may be newer by additive migrations: their names are returned.
+    """
+    known = migrations() if known is None else known
+    numbers = {migration.number for migration in known}
+    applied = await _seen(connection)
+    added = {
+        number: one for number, one in applied.items() if number not in numbers and one.additive
+    }
+    _require_nothing_missing(
+        known, {number: one for number, one in applied.items() if number not in added}
+    )
+    return sorted(one.name for one in added.values())
+
+
+def _require_nothing_missing(known: Sequence[Migration], applied: Mapping[int, _Applied]) -> None:
+    missing = _missing(known, applied)
     if missing:
         raise DatabaseOlderError(
             f"{len(missing)} migrations are missing, the first is {missing[0].name}: "
@@ -150,20 +266,29 @@ async def require_current(connection: Any, known: Sequence[Migration] | None = N
         )
 
 
-async def _applied(connection: Any) -> dict[int, tuple[str, str]]:
-    rows = await connection.fetch("SELECT number, name, checksum FROM infrastructure.migrations")
-    return {row["number"]: (row["name"], row["checksum"]) for row in rows}
+async def _seen(connection: Any) -> dict[int, _Applied]:
+    """What was applied, also of a database that was never migrated."""
+    table = await connection.fetchval("SELECT to_regclass('infrastructure.migrations')::text")
+    return {} if table is None else await _applied(connection)
 
 
-def _missing(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> list[Migration]:
+async def _applied(connection: Any) -> dict[int, _Applied]:
+    return {
+        row["number"]: _Applied(row["name"], row["checksum"], row["additive"])
+        for row in await connection.fetch(_APPLIED)
+    }
+
+
+def _missing(known: Sequence[Migration], applied: Mapping[int, _Applied]) -> list[Migration]:
     numbers = {migration.number for migration in known}
-    newer = sorted(name for number, (name, _) in applied.items() if number not in numbers)
+    newer = sorted(one.name for number, one in applied.items() if number not in numbers)
     if newer:
         raise DatabaseNewerError(
             f"the database is newer than this lime-server: it has {', '.join(newer)}"
         )
     for migration in known:
-        if applied.get(migration.number, ("", migration.checksum))[1] != migration.checksum:
+        seen = applied.get(migration.number)
+        if seen is not None and seen.checksum != migration.checksum:
             raise MigrationChangedError(f"{migration.name} is not what was applied")
     return [migration for migration in known if migration.number not in applied]
 
@@ -171,8 +296,10 @@ def _missing(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) ->
 async def _apply(connection: Any, migration: Migration) -> None:
     await connection.execute(migration.sql)
     await connection.execute(
-        "INSERT INTO infrastructure.migrations (number, name, checksum) VALUES ($1, $2, $3)",
+        "INSERT INTO infrastructure.migrations (number, name, checksum, additive) "
+        "VALUES ($1, $2, $3, $4)",
         migration.number,
         migration.name,
         migration.checksum,
+        migration.additive,
     )
