@@ -16,11 +16,12 @@ import pytest
 
 from lime_server import __version__
 from lime_server import settings as server_settings
-from lime_server.cli import keys
+from lime_server.cli import keys, migrate
 from lime_server.composition import run as composition_run
 from lime_server.core.keyring import Rotation
 from lime_server.core.tokens import Token, TokenKind
 from lime_server.infrastructure import doctor, fitness
+from lime_server.infrastructure.postgres import waiting
 
 
 def test_the_version_is_told(lime_server_command):
@@ -100,12 +101,26 @@ def test_a_database_that_was_never_migrated_is_refused(lime_server_command, post
     assert "run `lime-server migrate`" in ended.stderr
 
 
-def test_a_database_that_is_away_is_a_sentence(lime_server_command, tmp_path):
+def test_a_database_that_is_away_is_a_sentence(lime_server_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(migrate, "PATIENCE", 0.3)
     url = f"postgresql://lime@/lime?host={tmp_path}"
     ended = lime_server_command("migrate", LIME_DATABASE_URL=url)
     assert ended.exit_code == 1
-    assert ended.stderr.startswith("lime-server: ")
+    said = "lime-server: PostgreSQL: it cannot be reached with LIME_DATABASE_URL.\n"
+    assert ended.stderr.endswith(said)
     assert "Traceback" not in ended.output
+
+
+def test_commands_other_than_these_do_not_wait(lime_server_command, tmp_path, monkeypatch):
+    async def waited(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(waiting, "patiently", waited)
+    url = f"postgresql://lime@/lime?host={tmp_path}"
+    for command in (["keys", "list"], ["audit", "verify"], ["check"], ["doctor"]):
+        ended = lime_server_command(*command, LIME_DATABASE_URL=url)
+        assert ended.exit_code in {1, 2}
+        assert "Traceback" not in ended.output
 
 
 @pytest.fixture

@@ -125,17 +125,30 @@ def test_whoever_is_asked_tells_the_figures_of_all(served):
     assert 'lime_logins_total{outcome="approved"} 0.0' in httpx.get(f"{url}/metrics").text
 
 
-def test_what_would_fail_in_every_worker_ends_all(spawn, settings, free_port, tmp_path):
-    away = f"postgresql:///x?host={tmp_path}"
-    process = spawn(
-        "serve",
-        "--workers",
-        2,
-        **{**settings, "LIME_PORT": str(free_port), "LIME_DATABASE_URL": away},
-    )
+def test_what_would_fail_in_every_worker_ends_all(spawn, settings, free_port, postgres_url):
+    others = {"LIME_PORT": str(free_port), "LIME_DATABASE_URL": postgres_url}
+    process = spawn("serve", "--workers", 2, **{**settings, **others})
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
+    assert "run `lime-server migrate`" in output
     assert "Traceback" not in output
+
+
+def test_while_postgres_is_away_all_wait_and_end_with_a_signal(
+    spawn, settings, free_port, tmp_path
+):
+    away = f"postgresql:///x?host={tmp_path}"
+    others = {"LIME_PORT": str(free_port), "LIME_DATABASE_URL": away}
+    process = spawn("serve", "--workers", 2, **{**settings, **others})
+    # The first that says so does it a second time: none of them was ended meanwhile.
+    assert any("waiting for PostgreSQL, asked again in 0.5 s" in line for line in process.stdout)
+    both = children(process.pid)
+    assert len(both) == 2
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "Traceback" not in output
+    assert not [pid for pid in both if is_alive(pid)]
 
 
 def test_a_system_without_fork_says_so(lime_server_command: Callable[..., Result], monkeypatch):

@@ -11,10 +11,14 @@ import sys
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import SecretStr
 from starlette.responses import StreamingResponse
 
+from lime_server.composition import open_parts
+from lime_server.composition import run as composition_run
 from lime_server.composition.run import run
 from lime_server.infrastructure import serve as subject
+from lime_server.infrastructure.postgres.migrator import DatabaseOlderError
 from lime_server.infrastructure.serve import bind, new_event_loop, serve
 from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.errors import Errors
@@ -492,8 +496,68 @@ async def test_a_whole_server_runs_from_its_settings(migrated_postgres_url, redi
     await task
 
 
-async def test_a_server_that_cannot_start_leaves_no_socket(unused_settings):
-    with pytest.raises(Exception, match=r"."):
+async def test_a_server_that_cannot_start_leaves_no_socket(unused_settings, postgres_url):
+    sock = bind("127.0.0.1", 0)
+    changes = {"database_url": SecretStr(postgres_url)}
+    with pytest.raises(DatabaseOlderError):
+        await run(unused_settings.model_copy(update=changes), sock=sock)
+    assert sock.fileno() == -1
+
+
+async def said(caplog, words):
+    while words not in caplog.text:  # noqa: ASYNC110 - a log has no event
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", ["signal", "event"])
+async def test_a_server_that_waits_for_postgres_ends_when_it_is_told(unused_settings, caplog, how):
+    sock, stop = bind("127.0.0.1", 0), asyncio.Event()
+    task = asyncio.create_task(run(unused_settings, sock=sock, stop=stop))
+    await said(caplog, "waiting for PostgreSQL, asked again in 0.25 s: it cannot be reached")
+    if how == "signal":
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        stop.set()
+    await task
+    assert sock.fileno() == -1
+
+
+async def test_a_server_that_connects_to_nowhere_ends_when_it_is_told(unused_settings):
+    # An address that accepts and says nothing, as a firewall or a stopped engine does.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none?sslmode=disable"
+        changes = {"database_url": SecretStr(url), "database_timeout": 60}
+        stop = asyncio.Event()
+        task = asyncio.create_task(run(unused_settings.model_copy(update=changes), stop=stop))
+        connection, _ = await asyncio.get_running_loop().sock_accept(silent)
+        stop.set()
+        await asyncio.wait_for(task, 30)
+        connection.close()
+
+
+async def test_a_server_starts_once_postgres_is_there(
+    unused_settings, monkeypatch, migrated_postgres_url
+):
+    there = unused_settings.model_copy(update={"database_url": SecretStr(migrated_postgres_url)})
+    tried = []
+
+    def opened(settings, **how):
+        tried.append(settings)
+        return open_parts(settings if len(tried) == 1 else there, **how)
+
+    monkeypatch.setattr(composition_run, "open_parts", opened)
+    stop = asyncio.Event()
+    await run(unused_settings, stop=stop, on_ready=stop.set)
+    assert len(tried) == 2
+
+
+async def test_what_takes_too_long_at_the_start_is_no_signal(unused_settings, monkeypatch):
+    def slow(_settings, **_how):
+        raise TimeoutError
+
+    monkeypatch.setattr(composition_run, "open_parts", slow)
+    with pytest.raises(TimeoutError):
         await run(unused_settings)
 
 

@@ -9,7 +9,8 @@ from starlette.types import ASGIApp
 
 from lime_server.composition.build import build
 from lime_server.composition.parts import Parts, open_parts
-from lime_server.infrastructure.serve import bind, serve
+from lime_server.infrastructure.postgres.waiting import patiently
+from lime_server.infrastructure.serve import bind, on_signals, serve
 from lime_server.infrastructure.web.portal_export import PACKAGED, read_export
 from lime_server.settings import Settings, SettingsError
 
@@ -21,17 +22,45 @@ async def run(
     on_ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT arrives, or `stop` is set.
+    """Serve until SIGTERM or SIGINT arrives, or `stop` is set; waits for PostgreSQL first.
 
     `sock` is a listening socket from `serve.bind`, for whoever needs its port before there are
     settings; without it one is made from them, and it is closed in either case. `on_ready` is
     called when connections are accepted. Logging is the caller's to configure, once per process
-    (`lime_server.logging.configure`). Raises what `open_parts` and `bind` raise.
+    (`lime_server.logging.configure`). Raises what `open_parts` and `bind` raise, but for
+    `core.errors.Unavailable`.
     """
     sock = sock or bind(settings.host, settings.port)
-    with sock:
-        async with open_parts(settings) as parts:
-            await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
+    stop = stop or asyncio.Event()
+    # From here on, because a signal would otherwise be ignored by a container's first process.
+    with sock, on_signals(stop.set):
+        async with contextlib.AsyncExitStack() as stack:
+            parts = await _opened(stack, settings, stop)
+            if parts is not None:
+                await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
+
+
+async def _opened(
+    stack: contextlib.AsyncExitStack, settings: Settings, stop: asyncio.Event
+) -> Parts | None:
+    """The parts, as soon as PostgreSQL can be reached; None if `stop` is set before."""
+    try:
+        async with asyncio.timeout(None) as scope:
+            watching = asyncio.create_task(_leave_when(stop, scope))
+            try:
+                return await patiently(lambda: stack.enter_async_context(open_parts(settings)))
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        return None
+
+
+async def _leave_when(stop: asyncio.Event, scope: asyncio.Timeout) -> None:
+    await stop.wait()
+    # In the middle of whatever is being waited for: an address that swallows everything, say.
+    scope.reschedule(0)
 
 
 async def serve_parts(

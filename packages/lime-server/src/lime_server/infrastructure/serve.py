@@ -6,6 +6,7 @@ import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -87,7 +88,7 @@ async def serve(
     stop = stop or asyncio.Event()
     watching = asyncio.create_task(_end_when(stop, server, leave, settings.shutdown_delay))
     try:
-        with _signals(stop, server):
+        with on_signals(partial(_caught, stop, server)):
             await server.run_on(sock)
     finally:
         watching.cancel()
@@ -140,20 +141,21 @@ async def _end_when(
     server.should_exit = True
 
 
+def _caught(stop: asyncio.Event, server: _Server) -> None:
+    if stop.is_set():
+        server.hurry()
+    stop.set()
+
+
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event, server: _Server) -> Iterator[None]:
+def on_signals(act: Callable[[], None]) -> Iterator[None]:
+    """Within the block SIGTERM and SIGINT call `act`, and end nothing by themselves."""
     loop = asyncio.get_running_loop()
-
-    def caught() -> None:
-        if stop.is_set():
-            server.hurry()
-        stop.set()
-
     caught_here = []
     for number in (signal.SIGTERM, signal.SIGINT):
         # Not in a thread other than the main one, and not on Windows: there `stop` is the way.
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            loop.add_signal_handler(number, caught)
+            loop.add_signal_handler(number, act)
             caught_here.append(number)
     try:
         yield

@@ -22,6 +22,7 @@ import asyncpg
 
 from lime_server.core.failpoints import reach
 from lime_server.infrastructure.postgres.pool import failures_as_unavailable
+from lime_server.infrastructure.postgres.waiting import patiently
 
 _log = getLogger(__name__)
 
@@ -141,19 +142,20 @@ async def migrate(
     known: Sequence[Migration] | None = None,
     *,
     pauses: Sequence[float] = PAUSES,
+    patience: float = 0,
 ) -> list[str]:
     """Bring the database to this version; returns the names of the migrations that were applied.
 
     Safe to run in many places at once. Each migration is a transaction of its own: one that fails
     leaves nothing behind and stops the run. One that meets a lock is tried again after each of
-    `pauses`. Raises MigrationError, and `core.errors.Unavailable`.
+    `pauses`. A database that cannot be reached is waited for, for `patience` seconds.
+
+    Raises MigrationError, and `core.errors.Unavailable`.
     """
     known = migrations() if known is None else known
     applied: list[str] = []
+    connection = await patiently(lambda: _connected(database_url), at_most=patience)
     with failures_as_unavailable():
-        # Nothing is kept between transactions, locks least of all: there may be a pooler, which
-        # would give the lock to somebody else.
-        connection = await asyncpg.connect(database_url, timeout=10, statement_cache_size=0)
         try:
             while (name := await _next_in_turn(connection, known, pauses)) is not None:
                 applied.append(name)
@@ -161,6 +163,13 @@ async def migrate(
         finally:
             await connection.close(timeout=10)
     return applied
+
+
+async def _connected(database_url: str) -> Any:
+    with failures_as_unavailable():
+        # Nothing is kept between transactions, locks least of all: there may be a pooler, which
+        # would give the lock to somebody else.
+        return await asyncpg.connect(database_url, timeout=10, statement_cache_size=0)
 
 
 async def _next_in_turn(
