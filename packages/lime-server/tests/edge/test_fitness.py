@@ -153,9 +153,11 @@ async def test_a_clock_that_is_off(look, migrated_postgres_url, step):
     assert "differ by" in found["clock"][1]
 
 
-async def test_signing_keys_before_the_first_start(look, migrated_postgres_url):
+async def test_signing_keys_before_the_first_start(look, migrated_postgres_url, tmp_path):
     found = await look(database_url=migrated_postgres_url)
     assert found["signing_keys"] == ("warning", "None yet; the first start makes one.")
+    found = await look(database_url=migrated_postgres_url, master_key_file=tmp_path / "none")
+    assert found["signing_keys"] == ("warning", "Not looked at without a master key.")
 
 
 async def test_signing_keys_of_another_master_key(look, migrated_postgres_url, tmp_path):
@@ -163,7 +165,8 @@ async def test_signing_keys_of_another_master_key(look, migrated_postgres_url, t
     found = await look(database_url=migrated_postgres_url)
     assert found["signing_keys"][0] == "error"
     found = await look(database_url=migrated_postgres_url, master_key_file=tmp_path / "none")
-    assert found["signing_keys"] == ("warning", "Not looked at without a master key.")
+    assert found["signing_keys"][0] == "error"
+    assert found["signing_keys"][1].startswith("There are some, and no master key")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lime_server.infrastructure import master_key as subject
-from lime_server.infrastructure.master_key import from_file, master_key, parse
+from lime_server.infrastructure.master_key import existing, from_file, made, master_key, parse
 from lime_server.settings import Settings, SettingsError
 
 KEY = bytes(range(32))
@@ -43,19 +43,25 @@ def test_a_key_that_somebody_made_up_is_refused(text):
         parse(text, origin="X")
 
 
+def kept_in(path):
+    return Settings(
+        public_url="https://a.example", database_url="postgresql:///x", master_key_file=path
+    )
+
+
 def test_the_first_start_makes_the_file_and_the_next_reads_it(tmp_path):
     path = tmp_path / "master key"
-    made = from_file(path)
-    assert len(made) == 32
+    key = made(kept_in(path))
+    assert len(key) == 32
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert from_file(path) == made
+    assert made(kept_in(path)) == existing(kept_in(path)) == from_file(path) == key
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_of_many_first_starts_one_wins(tmp_path):
     path = tmp_path / "key"
     with ThreadPoolExecutor(4) as pool:
-        found = set(pool.map(lambda _: from_file(path), range(8)))
+        found = set(pool.map(lambda _: made(kept_in(path)), range(8)))
     assert len(found) == 1
     assert list(tmp_path.iterdir()) == [path]
 
@@ -70,7 +76,7 @@ def test_somebody_faster_is_believed(tmp_path, monkeypatch):
         link(draft, target)
 
     monkeypatch.setattr(subject.os, "link", faster)
-    assert from_file(path) == KEY
+    assert made(kept_in(path)) == KEY
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -102,7 +108,7 @@ def test_what_root_gives_to_a_service_its_group_may_read(mode, owner, us, is_ope
 
 def test_a_file_that_cannot_be_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(SettingsError, match=r"cannot be used: No such file"):
-        from_file(tmp_path / "missing" / "key")
+        made(kept_in(tmp_path / "missing" / "key"))
     with pytest.raises(SettingsError, match=r"cannot be used: Is a directory|not a plain file"):
         from_file(tmp_path)
 
@@ -115,4 +121,12 @@ def test_a_device_is_no_key_file():
 def test_the_settings_say_which(tmp_path):
     common = {"public_url": "https://a.example", "database_url": "postgresql:///x"}
     assert master_key(Settings(**common, master_key=KEY.hex())) == KEY
-    assert len(master_key(Settings(**common, master_key_file=tmp_path / "key"))) == 32
+    assert made(Settings(**common, master_key=KEY.hex())) == KEY
+
+
+def test_whoever_only_reads_makes_no_file(tmp_path):
+    settings = kept_in(tmp_path / "key")
+    assert existing(settings) is None
+    with pytest.raises(SettingsError, match=r"cannot be used: No such file"):
+        master_key(settings)
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ import secrets
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from lime_server.composition import build, open_parts
 from lime_server.composition.build import _every
@@ -88,6 +89,59 @@ async def test_a_database_that_was_not_migrated_is_refused(settings, postgres_ur
     with pytest.raises(DatabaseOlderError, match="lime-server migrate"):
         async with open_parts(empty):
             pass
+
+
+@pytest.fixture
+def kept(settings, tmp_path):
+    """The same settings, with a master key file that does not exist yet."""
+    values = {**settings.model_dump(), "master_key": None, "master_key_file": tmp_path / "key"}
+    return Settings(**values)
+
+
+async def opened(settings, **how):
+    async with open_parts(settings, **how) as parts:
+        return parts.ring.jwks.body
+
+
+async def test_a_first_start_makes_the_master_key_and_later_ones_read_it(kept):
+    made = await opened(kept, first_start=True)
+    assert await opened(kept) == await opened(kept, first_start=True) == made
+
+
+async def test_of_two_first_starts_one_makes_the_master_key(kept):
+    one, two = await asyncio.gather(*(opened(kept, first_start=True) for _ in range(2)))
+    assert one == two
+
+
+async def test_a_first_start_that_fails_leaves_no_master_key(kept, postgres_url):
+    away = kept.model_copy(update={"database_url": SecretStr("postgresql:///x?host=/nonexistent")})
+    with pytest.raises(Unavailable):
+        await opened(away, first_start=True)
+    empty = kept.model_copy(update={"database_url": SecretStr(postgres_url)})
+    with pytest.raises(DatabaseOlderError):
+        await opened(empty, first_start=True)
+    assert not kept.master_key_file.exists()
+
+
+async def test_only_a_first_start_makes_a_master_key(kept):
+    with pytest.raises(SettingsError, match="does not exist: the first start of a server makes it"):
+        await opened(kept)
+    assert not kept.master_key_file.exists()
+
+
+async def test_no_master_key_is_made_for_a_database_that_has_keys(kept):
+    await opened(kept, first_start=True)
+    kept.master_key_file.unlink()
+    with pytest.raises(SettingsError, match=r"the database has keys, and \S+, which unlocks them"):
+        await opened(kept, first_start=True)
+    assert not kept.master_key_file.exists()
+
+
+async def test_a_master_key_of_another_database_is_a_sentence(settings):
+    await opened(settings)
+    other = settings.model_copy(update={"master_key": SecretStr(secrets.token_hex(32))})
+    with pytest.raises(SettingsError, match="not the one that this database's signing keys"):
+        await opened(other)
 
 
 async def newer(url, first_line):

@@ -66,7 +66,7 @@ async def _live(
 ) -> None:
     # 1. The database, and who lives in it.
     await migrate(settings.database_url.get_secret_value())
-    async with open_parts(settings, mailbox=Mailbox(typer.echo)) as parts:
+    async with open_parts(settings, mailbox=Mailbox(typer.echo), first_start=True) as parts:
         residents = await settle(parts, folder / "credentials.json")
         first = await parts.accounts.routes.accounts.first_token(residents.owner_id)
         welcome = Welcome(

@@ -34,7 +34,7 @@ from lime_server.foundation.sessions import Sessions
 from lime_server.foundation.sites import Sites
 from lime_server.infrastructure.crypto import Puzzles, RingSigner, RsaKeyMaker, Secrets
 from lime_server.infrastructure.mail import Mailbox
-from lime_server.infrastructure.master_key import master_key
+from lime_server.infrastructure.master_key import existing, made
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.client_documents import MemoryDocuments
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
@@ -49,7 +49,7 @@ from lime_server.infrastructure.postgres.identities import (
 from lime_server.infrastructure.postgres.keys import PostgresKeys
 from lime_server.infrastructure.postgres.logins import PostgresLogins
 from lime_server.infrastructure.postgres.migrator import require_usable
-from lime_server.infrastructure.postgres.pool import open_database
+from lime_server.infrastructure.postgres.pool import Database, open_database
 from lime_server.infrastructure.redis.address import parse
 from lime_server.infrastructure.redis.bell import RedisBell
 from lime_server.infrastructure.redis.engine import Engine, connect
@@ -108,15 +108,22 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, *, mailbox: Mailbox | None = None, first_start: bool = False
+) -> AsyncIterator[Parts]:
     """The parts that `settings` describe. With a `mailbox`, mails go there.
 
-    Raises SettingsError for a master key that cannot be had and an address of Redis that is none,
+    On a `first_start`, for a database without keys, the master key's file is made if there is none.
+
+    Raises SettingsError for a master key that cannot be had, or is another than the one that the
+    database's signing keys were made with, and for an address of Redis that is none,
     MigrationError for a database of a version that this one cannot work on, and
     `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be absent.
     """
     async with AsyncExitStack() as stack:
-        secrets = Secrets.derived_from(master_key(settings))
+        # One that cannot be used is said before anything is opened, and none is made before the
+        # database is: it would be in the way of the right one.
+        key = existing(settings)
         database = await stack.enter_async_context(
             open_database(
                 settings.database_url.get_secret_value(),
@@ -132,6 +139,9 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
                 "the database is newer than this lime-server, by what leaves it working: %s",
                 ", ".join(newer),
             )
+        secrets = Secrets.derived_from(
+            key or await _missing_key(settings, database, first_start=first_start)
+        )
         clock = DatabaseClock(database)
         await clock.look()
         messaging = await stack.enter_async_context(_messaging(settings))
@@ -154,7 +164,13 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             clock=clock,
             rules=key_rules,
         )
-        await ring.open()
+        try:
+            await ring.open()
+        except lime_jwt.DecryptionError:
+            raise SettingsError(
+                "the master key is not the one that this database's signing keys were made with: "
+                "set that one, which a backup holds"
+            ) from None
         holders = open_registry(
             database,
             secrets,
@@ -214,6 +230,26 @@ async def open_parts(settings: Settings, *, mailbox: Mailbox | None = None) -> A
             helpful=messaging.probes,
             background=(clock.run, *messaging.background),
         )
+
+
+async def _missing_key(settings: Settings, database: Database, *, first_start: bool) -> bytes:
+    """The master key, whose file did not exist a moment ago."""
+    has_keys = await database.fetchval("SELECT EXISTS (SELECT FROM core.signing_keys)")
+    # Only now looked at again: a server that made the database's first keys beside this one has
+    # made the file before them.
+    if (key := existing(settings)) is not None:
+        return key
+    file = settings.master_key_file
+    if has_keys:
+        raise SettingsError(
+            f"the database has keys, and {file}, which unlocks them, does not exist: put the "
+            "master key there that they were made with, which a backup holds"
+        )
+    if not first_start:
+        raise SettingsError(
+            f"the master key file {file} does not exist: the first start of a server makes it"
+        )
+    return made(settings)
 
 
 @dataclass(frozen=True, slots=True)

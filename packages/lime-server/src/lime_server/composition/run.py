@@ -48,7 +48,9 @@ async def _opened(
         async with asyncio.timeout(None) as scope:
             watching = asyncio.create_task(_leave_when(stop, scope))
             try:
-                return await patiently(lambda: stack.enter_async_context(open_parts(settings)))
+                return await patiently(
+                    lambda: stack.enter_async_context(open_parts(settings, first_start=True))
+                )
             finally:
                 watching.cancel()
     except TimeoutError:

@@ -196,6 +196,10 @@ async def _signing_keys(
     database: Database, secrets: Secrets | None, now: datetime, rules: Rules
 ) -> Finding:
     if secrets is None:
+        if await database.fetchval("SELECT EXISTS (SELECT FROM core.signing_keys)"):
+            message = "There are some, and no master key that unlocks them: no server can start."
+            advice = "Put the key in place that they were made with; a backup holds it."
+            return Finding("error", "signing_keys", message, advice)
         message = "Not looked at without a master key."
         return Finding("warning", "signing_keys", message, "See to the master key first.")
     try:

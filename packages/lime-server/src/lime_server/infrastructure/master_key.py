@@ -28,12 +28,28 @@ def master_key(settings: Settings) -> bytes:
 
 
 def existing(settings: Settings) -> bytes | None:
-    """The same; None, and nothing is made, when the file of the settings does not exist yet.
+    """The same; None when the file of the settings does not exist yet.
 
     Raises SettingsError.
     """
     file = settings.master_key_file
     return None if file is not None and not file.exists() else master_key(settings)
+
+
+def made(settings: Settings) -> bytes:
+    """The same; makes the file, mode 0600, when there is none. For a first start, and nothing else.
+
+    Raises SettingsError.
+    """
+    path = settings.master_key_file
+    if path is not None:
+        try:
+            with contextlib.suppress(FileExistsError):
+                if not path.exists():
+                    make(path, secrets.token_bytes(SIZE))
+        except OSError as error:
+            raise _unusable(path, error) from None
+    return master_key(settings)
 
 
 def parse(text: str, *, origin: str) -> bytes:
@@ -57,20 +73,19 @@ def parse(text: str, *, origin: str) -> bytes:
 
 
 def from_file(path: Path) -> bytes:
-    """Read the key in `path`; makes the file, mode 0600, when there is none.
+    """Read the key in `path`.
 
-    Raises SettingsError when it cannot be read or made, or when others may read or change it.
+    Raises SettingsError when it cannot be read, or when others may read or change it.
     """
     try:
-        with contextlib.suppress(FileExistsError):
-            if not path.exists():
-                make(path, secrets.token_bytes(SIZE))
         text = read_private(path, called="the master key file").decode(errors="replace")
     except OSError as error:
-        raise SettingsError(
-            f"the master key file {path} cannot be used: {error.strerror}"
-        ) from None
+        raise _unusable(path, error) from None
     return parse(text, origin=f"the master key file {path}")
+
+
+def _unusable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"the master key file {path} cannot be used: {error.strerror}")
 
 
 def make(path: Path, key: bytes) -> None:
