@@ -44,8 +44,9 @@ async def _opened(
     stack: contextlib.AsyncExitStack, settings: Settings, stop: asyncio.Event
 ) -> Parts | None:
     """The parts, as soon as PostgreSQL can be reached; None if `stop` is set before."""
+    scope = asyncio.timeout(None)
     try:
-        async with asyncio.timeout(None) as scope:
+        async with scope:
             watching = asyncio.create_task(_leave_when(stop, scope))
             try:
                 return await patiently(
