@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pyotp
 import pytest
 
 from tests.attacks.conftest import Letterbox, register
@@ -154,3 +155,27 @@ def test_guessing_a_password_is_slowed_and_does_not_lock_the_owner_out(victim: P
     assert answers[-1] == (429, "RATE_LIMIT_EXCEEDED")
     # The owner's own browser is known.
     data(victim.post(f"{USERS}/login", email=victim.email, password=PASSWORD))
+
+
+def test_guessing_codes_behind_the_password_runs_dry_and_the_owner_hears_of_it(
+    victim: Person, letterbox: Letterbox
+) -> None:
+    secret = data(victim.post(f"{USERS}/totp"))["secret"]
+    totp = pyotp.TOTP(secret)
+    data(victim.post(f"{USERS}/totp/confirm", code=totp.now()))
+    answers = []
+    for _ in range(3):
+        # Each time from another network, in a browser that is new, and with tries that are fresh.
+        with Person(victim.public_url) as intruder:
+            body = {"email": victim.email, "password": PASSWORD}
+            assert data(intruder.post(f"{USERS}/login", **body))["methods"]
+            answers += [
+                refusal(intruder.post(f"{USERS}/login/second-factor", code="no code"))
+                for _ in range(5)
+            ]
+    assert answers == [(400, "INVALID_CODE")] * 10 + [(429, "RATE_LIMIT_EXCEEDED")] * 5
+    eventually(lambda: "Somebody knows your LIME password" in letterbox.to(victim.email))
+    # The owner's own browser is known. A code of the half minute to come is not used yet.
+    data(victim.post(f"{USERS}/login", email=victim.email, password=PASSWORD))
+    later = totp.at(int(time.time()) + 30)
+    data(victim.post(f"{USERS}/login/second-factor", code=later))

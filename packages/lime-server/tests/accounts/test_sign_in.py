@@ -15,7 +15,8 @@ from lime_server.core.errors import RateLimited, Unavailable
 from lime_server.core.origin import Origin, coming_from
 from lime_server.core.ports import Limit
 from lime_server.foundation.sessions import Session
-from lime_server.foundation.slowing import DEVICES, MAILS, PER_ACCOUNT
+from lime_server.foundation.slowing import DEVICES, FACTOR, MAILS, PER_ACCOUNT
+from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.passwords import MOST_IN_LINE, Argon2Hasher
 from lime_server.modules import credentials
 
@@ -756,22 +757,95 @@ async def test_a_sign_in_waits_five_tries_and_five_minutes(server, ada, refusal,
     assert refusal(await phone.post("users/login/second-factor", right)) == (401, "NOT_SIGNED_IN")
 
 
+class Watch:
+    """Seconds as a limiter counts them."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def guess(server, say, times, **body):
+    """Statuses of as many wrong codes behind the right password, from a browser that is new."""
+    guesser, answers = server.browser(), []
+    for n in range(times):
+        if n % 5 == 0:
+            say(await guesser.sign_in())
+        answer = await guesser.post("users/login/second-factor", body or {"code": "0"})
+        answers.append(answer.status_code)
+    return answers
+
+
 async def test_who_guesses_codes_with_the_password_does_not_stop_the_owners_browser(
     server, ada, refusal, say
 ):
     totp, _ = await add_totp(server, ada, say)
-    guesser, answers = server.browser(), []
-    for _ in range(2):
-        say(await guesser.sign_in())
-        for _ in range(5):
-            answer = await guesser.post("users/login/second-factor", {"code": "0"})
-            answers.append(answer.status_code)
-    assert answers[0] == 400
-    assert answers[-1] == 429
+    assert await guess(server, say, FACTOR.burst + 1) == [400] * FACTOR.burst + [429]
     server.backend.clock.advance(30)
     say(await ada.sign_in())
     body = {"code": totp.at(server.backend.clock.now())}
     say(await ada.post("users/login/second-factor", body))
+
+
+async def test_codes_are_so_few_in_new_browsers_that_a_year_does_not_guess_one(make_server, say):
+    watch = Watch()
+    server = make_server(limiter=MemoryLimiter(watch))
+    ada = server.browser()
+    await ada.register()
+    say(await ada.sign_in())
+    totp, _ = await add_totp(server, ada, say)
+    assert await guess(server, say, FACTOR.burst + 1) == [400] * FACTOR.burst + [429]
+    # What is tried after an hour is the first try of the next.
+    watch.now += 3600
+    assert await guess(server, say, 2) == [400, 429]
+    # The browser in which she is signed in counts for itself: when she proves who she is, ...
+    server.backend.clock.advance(30)
+    say(await ada.post("users/step-up", {"code": totp.at(server.backend.clock.now())}))
+    # ... when she changes to another authenticator, ...
+    say(await ada.delete("users/totp"))
+    _, recovery = await add_totp(server, ada, say)
+    # ... and in a new one she has her recovery codes.
+    phone = server.browser()
+    say(await phone.sign_in())
+    answer = await phone.post("users/login/second-factor", {"code": "0"})
+    assert answer.status_code == 429
+    say(await phone.post("users/login/second-factor", {"recovery_code": recovery[0]}))
+
+
+async def test_an_owner_hears_once_a_day_of_codes_that_are_guessed_behind_the_password(
+    make_server, say
+):
+    watch = Watch()
+    server = make_server(limiter=MemoryLimiter(watch))
+    ada = server.browser()
+    await ada.register()
+    say(await ada.sign_in())
+    await add_totp(server, ada, say)
+
+    async def told():
+        await server.office.later.finish()
+        mails = [mail for mail in await server.mails() if "knows your" in mail.subject]
+        assert all(mail.to == ADA for mail in mails)
+        return len(mails)
+
+    wrong = {"recovery_code": "aaaa-aaaa-aaaa-aaaa"}
+    await guess(server, say, 5)
+    await guess(server, say, 4, **wrong)
+    assert await told() == 0
+    await guess(server, say, 1)
+    assert await told() == 1
+    watch.now += 3600
+    await guess(server, say, 1)
+    assert await told() == 1
+    watch.now += 86400
+    await guess(server, say, 2)
+    assert await told() == 2
+    # Who has a session and no password is not what the mail is about.
+    watch.now += 86400
+    for _ in range(3):
+        await ada.post("users/step-up", {"code": "0"})
+    assert await told() == 2
 
 
 async def test_of_two_that_complete_a_sign_in_at_once_one_is_in(

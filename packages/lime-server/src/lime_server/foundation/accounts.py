@@ -308,7 +308,13 @@ class Accounts:
         if ticket is None or ticket.owner_id is None:
             raise NotSignedIn
         owner = await self._owner(ticket.owner_id)
-        await self._check_factor(owner, code, recovery_code, unverified_device=unverified_device)
+        try:
+            await self._check_factor(
+                owner, code, recovery_code, unverified_device=unverified_device
+            )
+        except InvalidCode:
+            self._warn_later(owner)
+            raise
         if await tools.tickets.take(key, "half", tools.clock.now()) is None:
             raise NotSignedIn
         method = "totp" if recovery_code is None else "recovery-code"
@@ -346,7 +352,12 @@ class Accounts:
         return count
 
     async def step_up(
-        self, session: Session, *, password: str | None, code: str | None
+        self,
+        session: Session,
+        *,
+        password: str | None,
+        code: str | None,
+        unverified_device: str | None = None,
     ) -> SignedIn:
         """Prove password or second factor again; the session gets a new secret.
 
@@ -355,7 +366,7 @@ class Accounts:
         if password is not None:
             await self._check_password(session.owner, password)
         else:
-            await self._check_factor(session.owner, code, None)
+            await self._check_factor(session.owner, code, None, unverified_device=unverified_device)
         async with self._tools.transactions.transaction():
             signed_in = await self._tools.sessions.renew(session)
             await self._record("owner.stepped-up", session.owner, session_id=session.session_id)
@@ -475,10 +486,14 @@ class Accounts:
         *,
         unverified_device: str | None = None,
     ) -> None:
-        # Whoever has the password must not keep the owner out by guessing codes all day.
-        await self._tools.slowing.attempt(
-            "factor", owner.email, unverified_device=unverified_device
-        )
+        # Whoever has the password must neither guess the few digits of a code, nor keep the owner
+        # out by trying. A recovery code has 80 bits, which nobody guesses: it is counted apart, so
+        # that it still lets the owner in where codes have become scarce.
+        slowing, email = self._tools.slowing, owner.email
+        if recovery_code is not None:
+            await slowing.attempt("recovery", email, unverified_device=unverified_device)
+        else:
+            await slowing.factor(email, unverified_device=unverified_device)
         try:
             if recovery_code is not None:
                 await self._tools.factors.check_recovery_code(owner, recovery_code)
@@ -517,6 +532,16 @@ class Accounts:
             await self._record("owner.sign-in.failed", owner, detail={"wrong": what}, actor=SYSTEM)
 
         self._tools.later.soon(record)
+
+    def _warn_later(self, owner: Owner) -> None:
+        # They got the password right: the owner alone can change it, and has to hear of it.
+        async def warn() -> None:
+            if await self._tools.slowing.is_alarming(owner.email):
+                letter = self._tools.letters.guessed(owner.email)
+                await self._tools.post.write(letter, life=timedelta(days=1))
+                await self._tools.post.hurry()
+
+        self._tools.later.soon(warn)
 
     async def _record(
         self,

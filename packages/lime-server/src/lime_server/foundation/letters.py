@@ -39,6 +39,16 @@ class Letters:
             "If it was not you who asked, do nothing: your password stays as it is.\n",
         )
 
+    def guessed(self, to: str) -> Mail:
+        """To somebody whose password is known to whoever guesses at their second factor."""
+        return Mail(
+            to,
+            "Somebody knows your LIME password",
+            "Somebody signed in with your password and then gave wrong codes, ten times or more.\n"
+            "None of these codes let them in.\n\n"
+            f"If it was not you, set another password at once: {self._url}/forgot\n",
+        )
+
     def changed(self, to: str) -> Mail:
         """To somebody whose password was changed."""
         return Mail(

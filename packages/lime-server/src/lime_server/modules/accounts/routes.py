@@ -292,10 +292,17 @@ def _account_routes(api: APIRouter, desk: _Desk) -> None:
         ),
     )
     async def step_up(
-        session: Annotated[Session, Depends(desk.current)], body: wire.StepUpBody
+        request: Request,
+        session: Annotated[Session, Depends(desk.current)],
+        body: wire.StepUpBody,
     ) -> Response:
         """With the password or a code of the authenticator. The session gets a new secret."""
-        renewed = await accounts.step_up(session, password=body.password, code=body.code)
+        renewed = await accounts.step_up(
+            session,
+            password=body.password,
+            code=body.code,
+            unverified_device=desk.cookies.read(request, DEVICE),
+        )
         return desk.cookies.renewed(http.success(wire.Done()), renewed)
 
     @api.post(
@@ -392,10 +399,11 @@ def _totp_routes(api: APIRouter, desk: _Desk) -> None:
         | http.fails_with(InvalidInput, InvalidCode, *credentials.FRESH_SESSION_FAILURES),
     )
     async def confirm(
-        session: Annotated[Session, Depends(desk.fresh)], body: wire.CodeBody
+        request: Request, session: Annotated[Session, Depends(desk.fresh)], body: wire.CodeBody
     ) -> Response:
         """With its first code. Answers with ten recovery codes, shown once."""
-        await desk.parts.slowing.attempt("factor", session.owner.email)
+        device = desk.cookies.read(request, DEVICE)
+        await desk.parts.slowing.factor(session.owner.email, unverified_device=device)
         codes = await factors.confirm_totp(session.owner, body.code)
         return http.success(wire.RecoveryCodes(recovery_codes=codes))
 
