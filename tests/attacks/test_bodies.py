@@ -1,16 +1,20 @@
 """Bodies that are too large, too many-membered, ambiguous or too slow cost little and end their connection."""
 
+import base64
 import itertools
+import select
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from tests.attacks import raw
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, eventually
 from tests.support.server import ServeServer
-from tests.support.wire import Wire, refusal
+from tests.support.wire import Browser, Wire, data, refusal
 
 REQUESTS = "/api/v1/modules/agent-login/requests"
 KYC = "/api/v1/foundation/kyc/cases"
@@ -87,13 +91,55 @@ def test_who_pours_into_the_large_path_is_stopped_there_too(
     before = raw.most_memory(own)
     chunk = b"%x\r\n" % CHUNK + b" " * CHUNK + b"\r\n"
     with raw.connect(own) as connection:
-        connection.sendall(raw.head(f"POST {KYC} HTTP/1.1", JSON, "Transfer-Encoding: chunked"))
+        connection.sendall(_large("Transfer-Encoding: chunked", deployment.browser()))
         sent, answer = raw.pour(connection, [chunk] * (HUNDRED_MEGABYTES // CHUNK))
     assert sent < HUNDRED_MEGABYTES // 2
     assert raw.statuses(answer) in ([], [413])
     # It takes ten mebibytes of documents in base64, and may hold them twice while it puts them together.
     assert raw.most_memory(own) - before < 2 * MOST_GROWTH
     assert is_well(deployment, own)
+
+
+def _large(length: str, browser: Browser | None) -> bytes:
+    """The head of a request that opens a case, of somebody or of nobody."""
+    headers = {} if browser is None else browser.headers
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return raw.head(f"POST {KYC} HTTP/1.1", JSON, length, *lines)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 10000000", "Transfer-Encoding: chunked"])
+def test_large_bodies_that_come_slowly_keep_no_other_owner_from_sending_theirs(
+    deployment: Deployment, server: ServeServer, length: str
+) -> None:
+    greedy, other = (deployment.browser(deployment.owner()) for _ in range(2))
+    with ExitStack() as stack:
+
+        def begin(browser: Browser | None) -> socket.socket:
+            connection = stack.enter_context(raw.connect(server))
+            connection.sendall(_large(length, browser))
+            return connection
+
+        # Who is nobody hears so before anything of theirs is read.
+        nobodys = [begin(None) for _ in range(30)]
+        assert [raw.statuses(raw.until_closed(one)) for one in nobodys] == [[401]] * 30
+        # An owner may begin as many as they like, and has room for two.
+        begun = [begin(greedy) for _ in range(6)]
+
+        def refused() -> list[socket.socket]:
+            return select.select(begun, [], [], 0)[0]
+
+        eventually(lambda: len(refused()) == 4)
+        assert [raw.statuses(raw.until_closed(one)) for one in refused()] == [[503]] * 4
+        content = base64.b64encode(b"%PDF-1.7 " + b" " * 4_000_000).decode()
+        card = {"name": "Card", "content_type": "application/pdf", "content_base64": content}
+        answer = httpx.post(
+            server.public_url + KYC,
+            json={"target_level": 1, "documents": [card]},
+            headers=other.headers,
+            timeout=raw.PATIENCE,
+            trust_env=False,
+        )
+        data(answer, 201)
 
 
 MILLION = b"{" + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}"
@@ -104,11 +150,12 @@ MILLION = b"{" + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}"
 def test_a_million_members_are_not_read(
     deployment: Deployment, own: ServeServer, path: str, status: int
 ) -> None:
+    headers = {"Content-Type": "application/json", **deployment.browser().headers}
     before = raw.most_memory(own)
     answer = httpx.post(
         own.public_url + path,
         content=MILLION,
-        headers={"Content-Type": "application/json"},
+        headers=headers,
         timeout=raw.PATIENCE,
         trust_env=False,
     )

@@ -447,7 +447,10 @@ class Settings(BaseSettings):
         65536, ge=1024, le=16 << 20, description="Largest request body, in bytes."
     )
     body_timeout: Seconds = Field(
-        10, le=300, description="Seconds a client has to send its request body."
+        10,
+        le=300,
+        description="Seconds a client has to send its request body; "
+        "an owner's documents get one more for each 64 KiB.",
     )
     max_header_bytes: int = Field(
         16384,

@@ -31,7 +31,7 @@ class Sessions:
     async def authenticate(self, unverified_cookie):
         if unverified_cookie != "good":
             raise NotSignedIn
-        return SimpleNamespace(owner=SimpleNamespace(suspended=self.suspended))
+        return SimpleNamespace(owner=SimpleNamespace(owner_id="ada", suspended=self.suspended))
 
 
 async def test_every_credential_must_still_be_good(small_world):

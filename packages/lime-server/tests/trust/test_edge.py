@@ -4,14 +4,27 @@ import asyncio
 
 import pytest
 
-from lime_server.core.errors import BodyTooLarge, Unavailable
+from lime_server.core.errors import BodyTooLarge, NotSignedIn, RequestTooSlow, Unavailable
 from lime_server.core.origin import LONGEST_USER_AGENT, Origin, coming_from, current_origin
-from lime_server.infrastructure.web.body import LARGE_AT_ONCE, LARGE_FROM_ONE, Bodies
+from lime_server.infrastructure.web.body import (
+    LARGE_AT_ONCE,
+    LARGE_FROM_NETWORK,
+    LEAST_RATE,
+    LONGEST,
+    Bodies,
+    LargeBodies,
+    patience_for,
+)
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.trace import Trace
 from lime_server.settings import Settings, SettingsError, load
 
-LARGE = {("POST", "/documents"): 100}
+
+async def owner_of(scope):
+    return dict(scope["headers"]).get(b"owner", b"Ada").decode()
+
+
+LARGE = LargeBodies({("POST", "/documents"): 100}, owner_of)
 
 
 def scope(path="/documents", method="POST", headers=(), client=("192.0.2.7", 1)):
@@ -40,6 +53,10 @@ def sender(*chunks):
 
 
 async def drop(_message):
+    pass
+
+
+async def drop_all(_scope, _receive, _send):
     pass
 
 
@@ -82,26 +99,34 @@ async def test_only_some_large_bodies_are_held_at_once():
         await done.wait()
 
     bodies = Bodies(app, max_bytes=10, timeout=5, large=LARGE)
+    held = []
 
-    def start(size, who=0):
-        with coming_from(Origin(address=f"192.0.2.{who}")):
-            return asyncio.create_task(
-                bodies(scope(headers=length(size)), sender(b"x" * size), drop)
-            )
+    def start(size, owner="Ada", network=0):
+        who = [*length(size), (b"owner", owner.encode())]
+        with coming_from(Origin(address=f"192.0.2.{network}")):
+            return asyncio.create_task(bodies(scope(headers=who), sender(b"x" * size), drop))
 
-    # One address has some of the room, whatever else it tries.
-    held = [start(50) for _ in range(LARGE_FROM_ONE)]
-    for _ in held:
+    async def hold(*who):
+        held.append(start(50, *who))
         await inside.acquire()
-    with pytest.raises(Unavailable) as refused:
-        await start(50)
-    assert refused.value.retry_after == 1
+
+    async def no_room(*who):
+        with pytest.raises(Unavailable) as refused:
+            await start(50, *who)
+        assert refused.value.retry_after == 1
+
+    # One owner has some of the room, wherever they come from.
+    await hold("Ada", 0)
+    await hold("Ada", 1)
+    await no_room("Ada", 2)
+    # One network has some of it, whoever is there.
+    for n in range(LARGE_FROM_NETWORK - 1):
+        await hold(f"neighbour {n}", 0)
+    await no_room("neighbour", 0)
     # Others have the rest of it, and then nobody has any.
-    for who in range(LARGE_FROM_ONE, LARGE_AT_ONCE):
-        held.append(start(50, who))
-        await inside.acquire()
-    with pytest.raises(Unavailable):
-        await start(50, 200)
+    for n in range(len(held), LARGE_AT_ONCE):
+        await hold(f"other {n}", 100 + n)
+    await no_room("Bob", 99)
     # Small ones are served meanwhile.
     held.append(start(5))
     await inside.acquire()
@@ -109,6 +134,39 @@ async def test_only_some_large_bodies_are_held_at_once():
     await asyncio.gather(*held)
     await asyncio.gather(start(50), start(50))
     assert not bodies._held
+
+
+@pytest.mark.parametrize("headers", [length(50), CHUNKED])
+async def test_nobodys_large_body_is_refused_unread(headers):
+    async def nobody(_scope):
+        raise NotSignedIn
+
+    bodies = Bodies(drop, max_bytes=10, timeout=5, large=LargeBodies(LARGE.limits, nobody))
+    with pytest.raises(NotSignedIn) as refused:
+        await bodies(scope(headers=headers), None, drop)
+    assert refused.value.unread
+    assert not bodies._held
+
+
+async def test_a_large_body_may_come_slowly_and_a_small_one_may_not():
+    async def receive():
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b"x"}
+
+    large = LargeBodies({("POST", "/documents"): 10 * LEAST_RATE}, owner_of)
+    bodies = Bodies(drop_all, max_bytes=10, timeout=0.01, large=large)
+    await bodies(scope(headers=length(10 * LEAST_RATE)), receive, drop)
+    await bodies(scope(headers=CHUNKED), receive, drop)
+    for slow in (scope(headers=length(1)), scope(path="/other", headers=CHUNKED)):
+        with pytest.raises(RequestTooSlow):
+            await bodies(slow, receive, drop)
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"), [(0, 10), (LEAST_RATE, 11), (14_000_000, 223.6), (1 << 40, LONGEST)]
+)
+def test_the_time_of_a_large_body_is_that_of_its_length_and_has_an_end(size, seconds):
+    assert patience_for(size, 10) == pytest.approx(seconds, abs=0.1)
 
 
 @pytest.mark.parametrize(

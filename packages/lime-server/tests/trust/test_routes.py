@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from lime_server.core.origin import current_origin
 from lime_server.core.urls import API_PATH
@@ -18,7 +18,7 @@ from lime_server.infrastructure.kyc import sign_callback
 from lime_server.infrastructure.memory.accounts import MemorySessions
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
 from lime_server.infrastructure.web import errors
-from lime_server.infrastructure.web.body import Bodies
+from lime_server.infrastructure.web.body import Bodies, LargeBodies
 from lime_server.infrastructure.web.errors import Errors
 from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.infrastructure.web.trace import Trace
@@ -51,7 +51,12 @@ async def application(world, kyc):
     ):
         app.include_router(routes, prefix=API_PATH)
     errors.install(app)
-    large = {("POST", API_PATH + CASES): LARGEST_BODY}
+
+    async def owner_of(scope):
+        cookie = Request(scope).cookies.get(sessions.rules.cookie)
+        return (await sessions.authenticate(cookie)).owner.owner_id
+
+    large = LargeBodies({("POST", API_PATH + CASES): LARGEST_BODY}, owner_of)
     app.add_middleware(Bodies, max_bytes=65536, timeout=5, large=large)
     app.add_middleware(Errors)
     app.add_middleware(

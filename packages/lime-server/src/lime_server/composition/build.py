@@ -20,6 +20,7 @@ from lime_server.composition.parts import Background, Parts
 from lime_server.composition.registry import owners_desk
 from lime_server.core.errors import OwnerSuspended
 from lime_server.core.urls import API_PATH
+from lime_server.infrastructure.web.body import LargeBodies
 from lime_server.infrastructure.web.edge import Edge, install
 from lime_server.infrastructure.web.health import leave
 from lime_server.infrastructure.web.limits import RateLimits
@@ -239,9 +240,10 @@ def _edge(parts: Parts, shorter: Sequence[ExpressRoute]) -> Edge:
         secure=settings.public_url.is_secure,
         access_log=settings.access_log,
         max_body_bytes=settings.max_body_bytes,
-        large_bodies={
-            ("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)
-        },
+        large_bodies=LargeBodies(
+            {("POST", API_PATH + KYC_CASES): max(LARGEST_KYC_BODY, settings.max_body_bytes)},
+            partial(_sending_owner, parts),
+        ),
         plain=PLAIN_PATHS,
         forgotten=_FORGOTTEN,
         cross_origin=CROSS_ORIGIN_PATHS,
@@ -259,10 +261,17 @@ async def _recheck(parts: Parts, scope: Scope) -> None:
         await parts.agents.authenticate(token)
     if (token := request.headers.get("x-site-token")) is not None:
         await parts.sites.authenticate(token)
-    if (cookie := request.cookies.get(parts.sessions.rules.cookie)) is not None:
-        session = await parts.sessions.authenticate(cookie)
-        if session.owner.suspended:
-            raise OwnerSuspended
+    if parts.sessions.rules.cookie in request.cookies:
+        await _sending_owner(parts, scope)
+
+
+async def _sending_owner(parts: Parts, scope: Scope) -> str:
+    """The owner in whose session a request is made; raises what its route would otherwise."""
+    cookie = Request(scope).cookies.get(parts.sessions.rules.cookie)
+    session = await parts.sessions.authenticate(cookie)
+    if session.owner.suspended:
+        raise OwnerSuspended
+    return session.owner.owner_id
 
 
 def _lifespan(

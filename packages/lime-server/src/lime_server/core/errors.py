@@ -55,6 +55,8 @@ class DomainError(Exception):
     code: ClassVar[str] = "ERROR"
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = "The request cannot be served."
+    unread: bool = False
+    """Whether the rest of the request's body is still on its way."""
 
     def __init__(
         self,
@@ -288,6 +290,7 @@ class RequestTooSlow(DomainError):
     code = "REQUEST_TIMEOUT"
     status = 408
     default_message = "The request did not arrive in time."
+    unread = True
 
 
 class BodyTooLarge(DomainError):
@@ -296,6 +299,7 @@ class BodyTooLarge(DomainError):
     code = "BODY_TOO_LARGE"
     status = 413
     default_message = "The request's body is too large."
+    unread = True
 
 
 class RateLimited(DomainError):

@@ -60,8 +60,7 @@ async def answer_error(send: Send, error: DomainError) -> None:
     headers: Headers = []
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
-    if error.status in (408, 413):
-        # The rest of the body is still on its way: whatever follows on this connection could be
-        # mistaken for a request.
+    if error.unread:
+        # Whatever follows on this connection could be mistaken for a request.
         headers.append((b"connection", b"close"))
     await answer(send, error.status, envelope(error.code, error.message, error.detail), headers)

@@ -2,27 +2,54 @@
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lime_server.core.errors import BodyTooLarge, InvalidInput, RequestTooSlow, Unavailable
+from lime_server.core.errors import (
+    BodyTooLarge,
+    DomainError,
+    InvalidInput,
+    RequestTooSlow,
+    Unavailable,
+)
 from lime_server.core.origin import asking_network
 from lime_server.infrastructure.web.asgi import all_headers, header, replayed
 
 _MOST_DIGITS = 18
-LARGE_AT_ONCE = 4
-"""Large bodies that are held at once: strangers could fill the memory with them otherwise."""
-LARGE_FROM_ONE = 2
-"""Of these, from one address: whoever sends them slowly keeps nobody else out."""
+LARGE_AT_ONCE = 12
+"""Large bodies that one process holds at once, for the sake of its memory. Documents have 14 MB
+in base64: 170 MB while they come, and three or four times that if all of them were read, decoded
+and stored in the same moment."""
+LARGE_FROM_OWNER = 2
+"""Of these, from one owner: one, and another for who tries again while the first still hangs."""
+LARGE_FROM_NETWORK = 4
+"""Of these, from one network: it takes six owners in three of them to keep anybody else out."""
+LEAST_RATE = 64 * 1024
+"""Bytes a second at which a large body may come: half of what a slow uplink (1 Mbit/s) carries."""
+LONGEST = 300.0
+"""Seconds that a large body may take, however large: what `LIME_BODY_TIMEOUT` can be at most."""
 
 MOST_VALUES = 10_000
 """Values in one body of JSON: one of 64 KiB that lists ids has 1,700. It is their number that takes
 time to read, and nobody else is served meanwhile: ten megabytes of documents take milliseconds, but
 of small members seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargeBodies:
+    """What takes more than others, and who may send it."""
+
+    limits: Mapping[tuple[str, str], int]
+    """Methods and paths, and how many bytes."""
+    owner_of: Callable[[Scope], Awaitable[str]]
+    """Whose request it is, told by its headers alone: nobody's is refused before its body is read.
+
+    Raises what such a request deserves.
+    """
 
 
 class Bodies:
@@ -34,54 +61,64 @@ class Bodies:
         *,
         max_bytes: int,
         timeout: float,
-        large: Mapping[tuple[str, str], int] | None = None,
+        large: LargeBodies | None = None,
     ) -> None:
-        """`timeout` is in seconds, for the whole body.
+        """`timeout` is in seconds, for the whole body; larger ones than `max_bytes` get more.
 
-        `large` names the few methods and paths that take more than `max_bytes`, and how much.
+        `large` names the few methods and paths that take them.
         """
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
-        self._large = large or {}
-        self._held: Counter[str] = Counter()
+        self._large = large
+        self._held: list[tuple[str, str]] = []
+        """Whose large bodies there are, and from which network."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
 
-        Raises `BodyTooLarge`, `RequestTooSlow` or `InvalidInput`, and `Unavailable` when there are
-        as many large bodies as can be held.
+        Raises `BodyTooLarge`, `RequestTooSlow` or `InvalidInput`; for a large body also what its
+        `owner_of` raises, and `Unavailable` when there are as many as can be held.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._large.get((scope["method"], scope["path"]), self._max_bytes)
+        limits = {} if self._large is None else self._large.limits
+        limit = limits.get((scope["method"], scope["path"]), self._max_bytes)
         length = _length(scope, limit)
-        if length == 0:
+        expected = limit if length is None else length
+        if expected == 0:
             await self._app(scope, receive, send)
-        elif (limit if length is None else length) <= self._max_bytes:
-            await self._whole(scope, receive, send, limit)
+        elif self._large is None or expected <= self._max_bytes:
+            await self._whole(scope, receive, send, limit, self._timeout)
         else:
-            with self._room_for_large():
-                await self._whole(scope, receive, send, limit)
+            patience = patience_for(expected, self._timeout)
+            # Asked before there is room: nobody takes any who has no right to it.
+            with _unread():
+                place = self._place_for_large(await self._large.owner_of(scope))
+            self._held.append(place)
+            try:
+                await self._whole(scope, receive, send, limit, patience)
+            finally:
+                self._held.remove(place)
 
-    @contextmanager
-    def _room_for_large(self) -> Iterator[None]:
-        asker = asking_network()
-        if self._held.total() >= LARGE_AT_ONCE or self._held[asker] >= LARGE_FROM_ONE:
+    def _place_for_large(self, owner: str) -> tuple[str, str]:
+        """What to hold for a large body of `owner`. Raises Unavailable if there is no room."""
+        network = asking_network()
+        if (
+            len(self._held) >= LARGE_AT_ONCE
+            or [one for one, _ in self._held].count(owner) >= LARGE_FROM_OWNER
+            or [where for _, where in self._held].count(network) >= LARGE_FROM_NETWORK
+        ):
             raise Unavailable(retry_after=1)
-        self._held[asker] += 1
-        try:
-            yield
-        finally:
-            self._held[asker] -= 1
-            if not self._held[asker]:
-                del self._held[asker]
+        return owner, network
 
-    async def _whole(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+    async def _whole(
+        self, scope: Scope, receive: Receive, send: Send, limit: int, patience: float
+    ) -> None:
         # 1. All of it, or nothing.
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(patience):
                 body = await _read(receive, limit)
         except TimeoutError:
             raise RequestTooSlow from None
@@ -95,6 +132,21 @@ class Bodies:
         # 3. Hand it on in one piece; afterwards the client's leaving can be heard as before.
         whole = {"type": "http.request", "body": body, "more_body": False}
         await self._app(scope, replayed(whole, receive), send)
+
+
+def patience_for(size: int, timeout: float) -> float:
+    """Seconds that a large body of `size` bytes may take where a small one has `timeout`."""
+    return min(timeout + size / LEAST_RATE, LONGEST)
+
+
+@contextmanager
+def _unread() -> Iterator[None]:
+    """Let what is refused within the block end its connection: its body is still on its way."""
+    try:
+        yield
+    except DomainError as error:
+        error.unread = True
+        raise
 
 
 def _length(scope: Scope, limit: int) -> int | None:

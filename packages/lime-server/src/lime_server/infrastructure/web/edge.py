@@ -13,7 +13,7 @@ from lime_server.core.clock import Clock
 from lime_server.core.keyring import KeyRing
 from lime_server.core.ports import Probe, TokenHash
 from lime_server.infrastructure.web import errors
-from lime_server.infrastructure.web.body import Bodies
+from lime_server.infrastructure.web.body import Bodies, LargeBodies
 from lime_server.infrastructure.web.clients import Network
 from lime_server.infrastructure.web.errors import Errors
 from lime_server.infrastructure.web.express import Express
@@ -48,8 +48,8 @@ class Edge:
     """Whether the public URL is https."""
     access_log: bool = True
     max_body_bytes: int = 65536
-    large_bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Methods and paths that take more, and how many bytes."""
+    large_bodies: LargeBodies | None = None
+    """What takes more, and from whom."""
     plain: Collection[str] = ()
     """Paths of OAuth endpoints: refusals have their form."""
     forgotten: Collection[str] = ()
@@ -59,7 +59,7 @@ class Edge:
     express: Sequence[ExpressRoute] = ()
     """Calls that take the shorter way."""
     body_timeout: float = 10.0
-    """Seconds."""
+    """Seconds; larger bodies get more."""
     idempotency_window: timedelta = timedelta(hours=24)
     recheck: Callable[[Scope], Awaitable[None]] | None = None
     """Raises what a request deserves whose credential is no longer good."""

@@ -53,9 +53,8 @@ async def answer_oauth_error(send: Send, error: DomainError) -> None:
         headers.append((b"www-authenticate", b'Basic realm="oauth", charset="UTF-8"'))
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
-    if error.status in (408, 413):
-        # The rest of the body is still on its way: whatever follows on this connection could be
-        # mistaken for a request.
+    if error.unread:
+        # Whatever follows on this connection could be mistaken for a request.
         headers.append((b"connection", b"close"))
     await answer(send, error.status, oauth_body(code, error.message), headers)
 
