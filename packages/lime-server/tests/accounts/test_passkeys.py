@@ -140,6 +140,34 @@ async def test_a_challenge_is_good_for_five_minutes(server, ada, device, say, re
     assert refusal(answer) == (400, "INVALID_PASSKEY")
 
 
+async def test_who_asks_for_challenges_and_answers_none_leaves_nothing_behind(
+    server, ada, device, say, refusal
+):
+    await add(ada, device, say)
+    kept = server.backend.stores.tickets.tickets
+    before = dict(kept)
+    asked = [(await ask(ada, say))["challenge"] for _ in range(3)]
+    assert len(set(asked)) == 3
+    device.key = ec.generate_private_key(ec.SECP256R1())
+    credential = device.get(await ask(ada, say))
+    answer = await ada.post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == (400, "INVALID_PASSKEY")
+    assert kept == before
+
+
+async def test_a_challenge_that_is_not_ours_is_not_answered(ada, device, say, refusal):
+    await add(ada, device, say)
+    options = await ask(ada, say)
+    raw = bytearray(unb64(options["challenge"]))
+    for place in (0, 5, 20):
+        # Neither a later end, nor other random bytes, nor another proof.
+        other = bytearray(raw)
+        other[place] ^= 1
+        credential = device.get({**options, "challenge": b64(bytes(other))})
+        answer = await ada.post("users/login/passkey", {"credential": credential})
+        assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
 async def test_two_of_one_passkey_are_noticed(server, ada, device, say, refusal, monkeypatch):
     await add(ada, device, say)
     credential = device.get(await ask(ada, say))

@@ -1,7 +1,5 @@
 """Proof that a person, or at least some work, is behind a registration."""
 
-import hmac
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +8,7 @@ from typing import ClassVar, Literal, Protocol
 from lime_server.core.clock import Clock
 from lime_server.core.errors import CaptchaFailed, InvalidPow, NotFound
 from lime_server.core.ports import PowCheck, TokenHash
+from lime_server.foundation.challenges import Challenges
 from lime_server.foundation.tickets import Ticket, TicketStore
 
 Kind = Literal["none", "turnstile", "pow"]
@@ -73,10 +72,7 @@ class NoCaptcha:
 
 
 class PowCaptcha:
-    """Our own proof of work: nothing is kept of a puzzle until it is solved, and then it is spent.
-
-    A challenge is 32 bytes: 4 of its expiry, 12 random, 16 of a keyed hash over both.
-    """
+    """Our own proof of work: nothing is kept of a puzzle until it is solved and spent."""
 
     kind: ClassVar[Kind] = "pow"
     site_key: ClassVar[str | None] = None
@@ -94,22 +90,20 @@ class PowCaptcha:
         self._puzzles = puzzles
         self._tokens = tokens
         self._tickets = tickets
-        self._clock = clock
+        self._challenges = Challenges("captcha", tokens=tokens, clock=clock, life=LIFE)
         self._difficulty = difficulty
 
     def puzzle(self) -> Puzzle:
         """A fresh puzzle."""
-        expires_at = (self._clock.now() + LIFE).replace(microsecond=0)
-        head = int(expires_at.timestamp()).to_bytes(4, "big") + secrets.token_bytes(12)
-        challenge = urlsafe_b64encode(head + self._seal(head)).decode().rstrip("=")
-        return Puzzle(challenge, self._difficulty, expires_at)
+        challenge, expires_at = self._challenges.new()
+        return Puzzle(_written(challenge), self._difficulty, expires_at)
 
     async def check(self, proof: Proof) -> None:
         """Return if a puzzle of ours was solved, in time and for the first time."""
         # 1. Is it ours, and still good?
         challenge = proof.challenge or ""
         expires_at = self._expiry(challenge)
-        if expires_at is None or expires_at <= self._clock.now():
+        if expires_at is None:
             raise CaptchaFailed
         # 2. Is it solved?
         try:
@@ -127,12 +121,9 @@ class PowCaptcha:
             raw = urlsafe_b64decode(challenge + "=")
         except ValueError:
             return None
-        head, seal = raw[:16], raw[16:]
-        if not hmac.compare_digest(seal, self._seal(head)):
-            return None
-        if urlsafe_b64encode(raw).decode().rstrip("=") != challenge:
-            return None  # Another spelling of a challenge could be spent once more.
-        return datetime.fromtimestamp(int.from_bytes(head[:4], "big"), self._clock.now().tzinfo)
+        # Another spelling of a challenge could be spent once more.
+        return self._challenges.expiry(raw) if _written(raw) == challenge else None
 
-    def _seal(self, head: bytes) -> bytes:
-        return self._tokens.hash(f"captcha\n{head.hex()}")[:16]
+
+def _written(challenge: bytes) -> str:
+    return urlsafe_b64encode(challenge).decode().rstrip("=")

@@ -13,6 +13,7 @@ from lime_server.core.ids import new_id, parse_id
 from lime_server.core.names import display_name
 from lime_server.core.ports import TokenHash, Transactions
 from lime_server.foundation.audit import Actor, Audit, Target
+from lime_server.foundation.challenges import Challenges
 from lime_server.foundation.owners import Owner
 from lime_server.foundation.tickets import Ticket, TicketStore
 
@@ -213,6 +214,9 @@ class SecondFactors:
         self._transactions = transactions
         self._audit = audit
         self._clock = clock
+        self._challenges = Challenges(
+            "passkey-challenge", tokens=tokens, clock=clock, life=CEREMONY
+        )
 
     async def of(self, owner_id: str) -> Factors:
         """What this owner has."""
@@ -308,7 +312,14 @@ class SecondFactors:
     async def passkey_options(self, owner: Owner) -> Mapping[str, object]:
         """What the browser needs to make a passkey for this owner."""
         known = [one.credential_id for one in await self._store.passkeys(owner.owner_id)]
-        challenge = await self._challenge("passkey-new", owner.owner_id)
+        challenge = secrets.token_bytes(32)
+        ticket = Ticket(
+            key=self._key("passkey-new", challenge),
+            kind="passkey-new",
+            owner_id=owner.owner_id,
+            expires_at=self._clock.now() + CEREMONY,
+        )
+        await self._tickets.put(ticket)
         return self._ceremonies.creation_options(owner, challenge, known)
 
     async def add_passkey(
@@ -356,19 +367,20 @@ class SecondFactors:
             await self._tidy(owner.owner_id)
             await self._record("owner.factor.removed", owner, "passkey", parsed)
 
-    async def sign_in_options(self) -> Mapping[str, object]:
-        """What the browser needs to sign in with a passkey, whoever it is."""
-        return self._ceremonies.request_options(await self._challenge("passkey-use", None))
+    def sign_in_options(self) -> Mapping[str, object]:
+        """What the browser needs to sign in with a passkey, whoever it is. Nothing is kept."""
+        challenge, _ = self._challenges.new()
+        return self._ceremonies.request_options(challenge)
 
     async def check_passkey(self, unverified: Mapping[str, object]) -> str:
         """The id of the owner whose passkey answered. Raises InvalidPasskey.
 
         A passkey is two factors in one: the device, and its owner's finger or PIN.
         """
-        # 1. Is it an answer to a challenge of ours, for the first time?
-        claim, now = self._ceremonies.claimed(unverified), self._clock.now()
-        key = self._key("passkey-use", claim.challenge)
-        if await self._tickets.take(key, "passkey-use", now) is None:
+        # 1. Is it an answer to a challenge of ours, in time?
+        claim = self._ceremonies.claimed(unverified)
+        expires_at = self._challenges.expiry(claim.challenge)
+        if expires_at is None:
             raise InvalidPasskey
         # 2. Whose passkey would it be?
         passkey = await self._store.passkey(claim.credential_id)
@@ -378,21 +390,16 @@ class SecondFactors:
             raise InvalidPasskey
         # 3. Is it?
         sign_count = self._ceremonies.used(unverified, claim.challenge, passkey)
-        # 4. If its counter was used meanwhile, there may be two of it.
-        if not await self._store.use_passkey(passkey, sign_count, now):
+        # 4. For the first time? Remembered for as long as it would be accepted, and of right
+        # answers alone: nobody else leaves anything behind.
+        key = self._key("passkey-use", claim.challenge)
+        spent = Ticket(key=key, kind="passkey-use", expires_at=expires_at)
+        if not await self._tickets.put_new(spent):
+            raise InvalidPasskey
+        # 5. If its counter was used meanwhile, there may be two of it.
+        if not await self._store.use_passkey(passkey, sign_count, self._clock.now()):
             raise InvalidPasskey
         return passkey.owner_id
-
-    async def _challenge(self, kind: str, owner_id: str | None) -> bytes:
-        challenge = secrets.token_bytes(32)
-        ticket = Ticket(
-            key=self._key(kind, challenge),
-            kind=kind,
-            owner_id=owner_id,
-            expires_at=self._clock.now() + CEREMONY,
-        )
-        await self._tickets.put(ticket)
-        return challenge
 
     def _key(self, kind: str, challenge: bytes) -> bytes:
         return self._tokens.hash(f"{kind}\n{challenge.hex()}")

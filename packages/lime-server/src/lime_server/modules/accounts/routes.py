@@ -210,7 +210,7 @@ def _sign_in_routes(api: APIRouter, desk: _Desk) -> None:
     )
     async def passkey_options() -> Response:
         """For any passkey of this server: the browser knows whose it is."""
-        options = await desk.parts.factors.sign_in_options()
+        options = desk.parts.factors.sign_in_options()
         return http.success(wire.PasskeyOptions(options=dict(options)))
 
     @api.post(
