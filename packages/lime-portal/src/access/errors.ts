@@ -1,10 +1,10 @@
 /** Which field of a form a refusal is about. */
 
-import { ApiError, explain } from "@/api/errors";
+import { ApiError, explain, type Words } from "@/api/errors";
 
-/** What to say at the field `name`; nothing if `error` is about something else. */
-export function errorAt(name: string, error: unknown): string | undefined {
-  return error instanceof ApiError && fieldOf(error) === name ? explain(error) : undefined;
+/** What to say at the field `name`, in the words of its place; nothing if `error` is about something else. */
+export function errorAt(name: string, error: unknown, here?: Words): string | undefined {
+  return error instanceof ApiError && fieldOf(error) === name ? explain(error, here) : undefined;
 }
 
 /** `error`, unless one of the fields `names` shows it already. */

@@ -3,6 +3,7 @@
 import { useState } from "react";
 
 import { call } from "@/api/client";
+import { AUTHENTICATOR_CODE } from "@/api/errors";
 import type { RecoveryCodes, TotpSecret } from "@/api/types";
 import { qrCode } from "@/lib/qr";
 import { useMe } from "@/session/session";
@@ -99,7 +100,7 @@ function Adding({ secret, onAdded }: { secret: TotpSecret; onAdded: (codes: stri
         autoComplete="one-time-code"
         value={code}
         onChange={setCode}
-        error={errorAt("code", confirm.error)}
+        error={errorAt("code", confirm.error, AUTHENTICATOR_CODE)}
         maxLength={32}
         required
       />

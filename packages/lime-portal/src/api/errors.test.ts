@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ApiError, PageError, explain } from "./errors";
+import { ApiError, AUTHENTICATOR_CODE, MAILED_CODE, PageError, RECOVERY_CODE, explain } from "./errors";
 
 describe("explain", () => {
   it.each<[unknown, RegExp]>([
@@ -15,6 +15,15 @@ describe("explain", () => {
     ["text", /^Something went wrong on this page/],
   ])("%s", (error, said) => {
     expect(explain(error)).toMatch(said);
+  });
+
+  it("offers another code only where one can be asked for", () => {
+    const wrong = new ApiError(400, "INVALID_CODE", "no");
+    expect(explain(wrong, MAILED_CODE)).toMatch(/ask for another\.$/);
+    for (const here of [undefined, AUTHENTICATOR_CODE, RECOVERY_CODE]) {
+      expect(explain(wrong, here)).not.toMatch(/ask for/);
+    }
+    expect(explain(new ApiError(404, "NOT_FOUND", "no"), MAILED_CODE)).toMatch(/^This is not there/);
   });
 
   it.each([

@@ -42,7 +42,7 @@ export const UNREACHABLE = "UNREACHABLE";
 
 const WHAT_TO_DO: Readonly<Record<string, string>> = {
   UNREACHABLE: "The server cannot be reached. Check your connection, then try again.",
-  INVALID_CODE: "That code is wrong, was used, or is too old. Type the newest one, or ask for another.",
+  INVALID_CODE: "That code is wrong, was used, or is too old.",
   INVALID_CREDENTIALS: "Address and password do not belong together. Try again, or reset your password.",
   INVALID_PASSKEY: "That passkey could not be accepted here. Try again, or sign in with your password.",
   CAPTCHA_FAILED: "The check before sending did not succeed. Try again.",
@@ -56,8 +56,22 @@ const WHAT_TO_DO: Readonly<Record<string, string>> = {
   UNAVAILABLE: "The server cannot answer right now. Try again in a moment.",
 };
 
-/** One or two sentences for the person at the screen: what happened and what to do. */
-export function explain(error: unknown): string {
+/** Other words than the usual ones for what is refused at one place, by the code of the refusal. */
+export type Words = Readonly<Record<string, string>>;
+
+/** Where codes come from decides what to do about one that is refused. */
+export const MAILED_CODE: Words = {
+  INVALID_CODE: "That code is wrong, was used, or is too old. Type the newest one, or ask for another.",
+};
+export const AUTHENTICATOR_CODE: Words = {
+  INVALID_CODE: "That code is wrong, or was used. Type the next one that your authenticator shows.",
+};
+export const RECOVERY_CODE: Words = {
+  INVALID_CODE: "This is none of the codes that you have left. Each works once; take another one from your list.",
+};
+
+/** One or two sentences for the person at the screen: what happened and what to do; `here` goes before the usual words. */
+export function explain(error: unknown, here: Words = {}): string {
   if (error instanceof PageError) {
     return error.message;
   }
@@ -71,7 +85,7 @@ export function explain(error: unknown): string {
     const id = error.requestId === undefined ? "" : ` and name this request: ${error.requestId}`;
     return `The server made a mistake. Try again; if it stays, tell its operator${id}.`;
   }
-  return WHAT_TO_DO[error.code] ?? error.message;
+  return here[error.code] ?? WHAT_TO_DO[error.code] ?? error.message;
 }
 
 function duration(seconds: number): string {

@@ -102,8 +102,32 @@ describe("StepUpDialog", () => {
     await user.click(await screen.findByRole("button", { name: "Use the authenticator" }));
     await user.type(screen.getByLabelText("Code of your authenticator"), "123456");
     await user.click(screen.getByRole("button", { name: "Go on" }));
-    expect((await screen.findByRole("alert")).textContent).toMatch(/^That code is wrong/);
+    // There is nothing that could be asked for.
+    expect(await screen.findByText(/^That code is wrong, or was used. Type the next one/)).toBeDefined();
+    expect(screen.getByLabelText("Code of your authenticator").getAttribute("aria-invalid")).toBe("true");
     expect(call).toHaveBeenCalledWith("/foundation/users/step-up", { method: "POST", body: { code: "123456" } });
+    await user.click(screen.getByRole("button", { name: "Use the password" }));
+    expect(screen.getByLabelText("Password").getAttribute("aria-invalid")).toBe("false");
+  });
+
+  it("says of a wrong password that it is wrong, and of no address, for which nobody asked", async () => {
+    vi.mocked(call).mockRejectedValueOnce(new ApiError(401, "INVALID_CREDENTIALS", "no"));
+    const user = show(vi.fn().mockRejectedValue(STEP_UP));
+    await user.click(screen.getByRole("button", { name: "Delete" }));
+    await user.type(await screen.findByLabelText("Password"), "not it");
+    await user.click(screen.getByRole("button", { name: "Go on" }));
+    expect(await screen.findByText("This is not your password.")).toBeDefined();
+    expect(screen.queryByRole("alert")).toBeNull();
+  });
+
+  it("says beside the field what is not about it", async () => {
+    vi.mocked(call).mockRejectedValueOnce(new ApiError(429, "RATE_LIMIT_EXCEEDED", "no", undefined, 30));
+    const user = show(vi.fn().mockRejectedValue(STEP_UP));
+    await user.click(screen.getByRole("button", { name: "Delete" }));
+    await user.type(await screen.findByLabelText("Password"), "a secret");
+    await user.click(screen.getByRole("button", { name: "Go on" }));
+    expect((await screen.findByRole("alert")).textContent).toMatch(/^Too many tries/);
+    expect(screen.getByLabelText("Password").getAttribute("aria-invalid")).toBe("false");
   });
 
   it("leaves everything as it was when it is closed", async () => {

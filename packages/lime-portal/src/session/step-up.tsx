@@ -4,8 +4,9 @@
 
 import { createContext, use, useCallback, useRef, useState, type ReactNode } from "react";
 
+import { errorAt } from "@/access/errors";
 import { call } from "@/api/client";
-import { ApiError } from "@/api/errors";
+import { ApiError, AUTHENTICATOR_CODE } from "@/api/errors";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/field";
@@ -90,6 +91,8 @@ function Proof({ onProven }: { onProven: () => void }) {
     }
   }
   const byCode = means === "code";
+  const wrong = error instanceof ApiError && error.code === "INVALID_CREDENTIALS";
+  const said = wrong ? "This is not your password." : errorAt("code", error, AUTHENTICATOR_CODE);
   return (
     <form
       className="grid gap-4"
@@ -99,7 +102,7 @@ function Proof({ onProven }: { onProven: () => void }) {
       }}
     >
       <p className="text-muted">What you are about to do is hard to undo. Prove that you are {me.email}.</p>
-      <Problem error={error} />
+      <Problem error={said === undefined ? error : undefined} />
       <Field
         key={means}
         label={byCode ? "Code of your authenticator" : "Password"}
@@ -108,6 +111,7 @@ function Proof({ onProven }: { onProven: () => void }) {
         autoComplete={byCode ? "one-time-code" : "current-password"}
         value={value}
         onChange={setValue}
+        error={said}
         required
         autoFocus
       />
@@ -118,6 +122,7 @@ function Proof({ onProven }: { onProven: () => void }) {
             onClick={() => {
               setMeans(byCode ? "password" : "code");
               setValue("");
+              setError(undefined);
             }}
           >
             {byCode ? "Use the password" : "Use the authenticator"}

@@ -6,6 +6,7 @@ import { CaptchaBox, useCaptcha } from "@/access/captcha";
 import { errorAt, errorBeside } from "@/access/errors";
 import { Elsewhere, Form, StepLead } from "@/access/form";
 import { call } from "@/api/client";
+import { MAILED_CODE } from "@/api/errors";
 import { rememberEmail, useRememberedEmail } from "@/lib/memory";
 import { advise } from "@/lib/password";
 import { useAction } from "@/session/use-action";
@@ -120,7 +121,7 @@ function NewPassword({ email, onSet, onAgain }: { email: string; onSet: () => vo
           autoComplete="one-time-code"
           value={code}
           onChange={setCode}
-          error={errorAt("code", set.error)}
+          error={errorAt("code", set.error, MAILED_CODE)}
           maxLength={32}
           required
           autoFocus

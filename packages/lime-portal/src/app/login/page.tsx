@@ -6,7 +6,7 @@ import { errorAt, errorBeside } from "@/access/errors";
 import { Elsewhere, Form, StepLead } from "@/access/form";
 import { signInWithPasskey } from "@/access/passkey";
 import { call } from "@/api/client";
-import { ApiError } from "@/api/errors";
+import { ApiError, AUTHENTICATOR_CODE, RECOVERY_CODE } from "@/api/errors";
 import { useApi } from "@/api/hooks";
 import type { LoginState, PortalConfig } from "@/api/types";
 import { rememberEmail, useRememberedEmail } from "@/lib/memory";
@@ -230,7 +230,7 @@ function Factor({ means, onAnswer, onLapse }: { means: Means; onAnswer: Answered
           spellCheck={false}
           value={value}
           onChange={setValue}
-          error={errorAt("code", prove.error)}
+          error={errorAt("code", prove.error, means === "totp" ? AUTHENTICATOR_CODE : RECOVERY_CODE)}
           maxLength={means === "totp" ? 32 : 64}
           required
           autoFocus

@@ -6,6 +6,7 @@ import { useState } from "react";
 import { errorAt, errorBeside } from "@/access/errors";
 import { Elsewhere, Form } from "@/access/form";
 import { call } from "@/api/client";
+import { MAILED_CODE } from "@/api/errors";
 import { rememberEmail, useRememberedEmail } from "@/lib/memory";
 import { withNext } from "@/lib/next-page";
 import { useQuery } from "@/lib/use-query";
@@ -53,7 +54,7 @@ function Code({ known }: { known: string }) {
           autoComplete="one-time-code"
           value={code}
           onChange={setCode}
-          error={errorAt("code", verify.error)}
+          error={errorAt("code", verify.error, MAILED_CODE)}
           maxLength={32}
           required
           autoFocus={known !== ""}
