@@ -113,6 +113,25 @@ def test_a_forgotten_password_is_replaced_by_mail_and_ends_all_sessions(owner, n
     owner.see("Sign in")
 
 
+def test_whoever_replaces_the_password_on_the_way_gets_to_where_they_were_going(owner, new_person):
+    again = new_person(email=owner.email)
+    before = len(owner.mailbox.subjects_to(owner.email))
+    again.page.goto("/agents/?from=a+mail")
+    again.follow("I forgot my password")
+    again.follow("Back to sign in")
+    again.follow("I forgot my password")
+    again.write("E-mail", again.email)
+    again.press("Send me a code")
+    again.write("Code", owner.mailbox.code_for(owner.email, after=before))
+    again.password = "another long pass phrase"
+    again.write("New password", again.password)
+    again.press("Set the password")
+    again.follow("Sign in")
+    again.give_password()
+    again.see("Agents")
+    assert again.page.url.endswith("/agents/?from=a+mail")
+
+
 def test_an_authenticator_is_asked_for_and_a_recovery_code_stands_in_once(owner):
     # 1. Add one.
     owner.follow("Sign-in and sessions")

@@ -8,7 +8,9 @@ import { Elsewhere, Form, StepLead } from "@/access/form";
 import { call } from "@/api/client";
 import { MAILED_CODE } from "@/api/errors";
 import { rememberEmail, useRememberedEmail } from "@/lib/memory";
+import { withNext } from "@/lib/next-page";
 import { advise } from "@/lib/password";
+import { useQuery } from "@/lib/use-query";
 import { useAction } from "@/session/use-action";
 import { Button, ButtonLink } from "@/ui/button";
 import { Card } from "@/ui/card";
@@ -23,6 +25,7 @@ export default function Forgot() {
 }
 
 function Steps({ known }: { known: string }) {
+  const login = withNext("/login/", useQuery("next"));
   const [email, setEmail] = useState(known);
   const [step, setStep] = useState<"ask" | "code" | "done">("ask");
   switch (step) {
@@ -30,6 +33,7 @@ function Steps({ known }: { known: string }) {
       return (
         <Ask
           email={email}
+          login={login}
           onEmail={setEmail}
           onAsked={() => {
             setStep("code");
@@ -53,13 +57,21 @@ function Steps({ known }: { known: string }) {
       return (
         <>
           <StepLead>Your password is another one now, and all your sessions have ended.</StepLead>
-          <ButtonLink href="/login/">Sign in</ButtonLink>
+          <ButtonLink href={login}>Sign in</ButtonLink>
         </>
       );
   }
 }
 
-function Ask({ email, onEmail, onAsked }: { email: string; onEmail: (email: string) => void; onAsked: () => void }) {
+function Ask({
+  email, login, onEmail, onAsked,
+}: {
+  email: string;
+  /** The sign-in, which goes on to where somebody was going. */
+  login: string;
+  onEmail: (email: string) => void;
+  onAsked: () => void;
+}) {
   const captcha = useCaptcha();
   const ask = useAction(async () => {
     const proof = await captcha.prove();
@@ -86,7 +98,7 @@ function Ask({ email, onEmail, onAsked }: { email: string; onEmail: (email: stri
           Send me a code
         </Button>
       </Form>
-      <Elsewhere links={[["/login/", "Back to sign in"]]} />
+      <Elsewhere links={[[login, "Back to sign in"]]} />
     </>
   );
 }

@@ -127,7 +127,7 @@ function Password({
       <Elsewhere
         links={[
           [withNext("/register/", next), "Register"],
-          ["/forgot/", "I forgot my password"],
+          [withNext("/forgot/", next), "I forgot my password"],
         ]}
       />
       <NobodyYet />
