@@ -69,6 +69,8 @@ export function PasskeySection({ onCodes }: { onCodes: (codes: string[]) => void
         title="Add a passkey"
         onClose={() => {
           setAdding(false);
+          // It may have been added by a try whose answer was lost.
+          void reload();
         }}
       >
         <Adding

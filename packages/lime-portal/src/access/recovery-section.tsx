@@ -27,8 +27,9 @@ export function RecoverySection({ onCodes }: { onCodes: (codes: string[]) => voi
           kind="plain"
           title="Get new recovery codes?"
           confirm="Get them"
-          work={async () => {
-            const made = await call<RecoveryCodes>("/foundation/users/recovery-codes", { method: "POST" });
+          work={async (key) => {
+            const request = { method: "POST", idempotencyKey: key } as const;
+            const made = await call<RecoveryCodes>("/foundation/users/recovery-codes", request);
             onCodes(made.recovery_codes);
             await reload();
           }}

@@ -1,10 +1,11 @@
 "use client";
 
-import { useState } from "react";
+import { useRef, useState } from "react";
 
 import { call } from "@/api/client";
-import { AUTHENTICATOR_CODE } from "@/api/errors";
+import { ApiError, AUTHENTICATOR_CODE } from "@/api/errors";
 import type { RecoveryCodes, TotpSecret } from "@/api/types";
+import { newKeys } from "@/lib/keys";
 import { qrCode } from "@/lib/qr";
 import { useMe } from "@/session/session";
 import { useAction } from "@/session/use-action";
@@ -57,6 +58,8 @@ export function TotpSection({ onCodes }: { onCodes: (codes: string[]) => void })
         title="Add an authenticator"
         onClose={() => {
           setSecret(null);
+          // It may have been added by a try whose answer was lost.
+          void reload();
         }}
       >
         {secret === null ? null : (
@@ -74,11 +77,48 @@ export function TotpSection({ onCodes }: { onCodes: (codes: string[]) => void })
   );
 }
 
+/** Whether it may have been carried out all the same, or still be worked on. */
+function mayBeDone(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 409 || error.status >= 500);
+}
+
+/** Whether it was looked at and is wrong. */
+function isRefusedCode(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 400;
+}
+
 function Adding({ secret, onAdded }: { secret: TotpSecret; onAdded: (codes: string[]) => void }) {
   const [code, setCode] = useState("");
+  const [keyOf] = useState(newKeys);
+  const lost = useRef<string>(undefined);
+  async function send(tried: string) {
+    const body = { code: tried };
+    const request = { method: "POST", body, idempotencyKey: keyOf(body) } as const;
+    try {
+      onAdded((await call<RecoveryCodes>("/foundation/users/totp/confirm", request)).recovery_codes);
+    } catch (error) {
+      if (mayBeDone(error)) {
+        lost.current = tried;
+      } else if (isRefusedCode(error)) {
+        lost.current = undefined;
+      }
+      throw error;
+    }
+  }
   const confirm = useAction(async () => {
-    const made = await call<RecoveryCodes>("/foundation/users/totp/confirm", { method: "POST", body: { code } });
-    onAdded(made.recovery_codes);
+    const before = lost.current;
+    // If the code whose answer was lost was right, every other one is wrong by now, and only it brings the recovery codes.
+    if (before !== undefined && before !== code) {
+      try {
+        await send(before);
+        return;
+      } catch (error) {
+        if (!isRefusedCode(error)) {
+          throw error;
+        }
+      }
+    }
+    await send(code);
   });
   const { size, path } = qrCode(secret.otpauth_uri);
   return (

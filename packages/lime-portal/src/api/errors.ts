@@ -50,6 +50,7 @@ const WHAT_TO_DO: Readonly<Record<string, string>> = {
   OWNER_SUSPENDED: "Your account is suspended. Ask the operator of this server.",
   STEP_UP_REQUIRED: "Prove first that it is you, then repeat this.",
   CSRF_FAILED: "This page is out of date. Reload it, then try again.",
+  IDEMPOTENCY_KEY_IN_USE: "Your first try is still being worked on. Wait a moment, then try again.",
   NOT_FOUND: "This is not there, or not yours.",
   BINDING_NOT_FOUND: "This request was answered or has expired. Go back to the site and start again.",
   BODY_TOO_LARGE: "That is too large to be sent.",

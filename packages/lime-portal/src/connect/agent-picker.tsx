@@ -6,6 +6,7 @@ import { call } from "@/api/client";
 import { usePages, type Pages } from "@/api/hooks";
 import type { Agent, RegisteredAgent } from "@/api/types";
 import { fieldError, otherError } from "@/lib/field-error";
+import { newKeys } from "@/lib/keys";
 import { useAction } from "@/session/use-action";
 import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
@@ -195,10 +196,12 @@ function NewAgent({
 }) {
   const [name, setName] = useState("");
   const [empty, setEmpty] = useState(false);
+  // An agent whose answer was lost is the same one when it is asked for again: nobody has seen its token.
+  const [keyOf] = useState(newKeys);
   const make = useAction(async () => {
-    await onMade(
-      await call<RegisteredAgent>("/core/agents/register", { method: "POST", body: { display_name: name } }),
-    );
+    const body = { display_name: name };
+    const request = { method: "POST", body, idempotencyKey: keyOf(body) } as const;
+    await onMade(await call<RegisteredAgent>("/core/agents/register", request));
   });
   return (
     <form

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { isUnder, newKey, webAddress } from "./connecting";
+import { isUnder, webAddress } from "./connecting";
 
 it.each([
   ["shop.example", "shop.example", true],
@@ -23,9 +23,4 @@ it.each(["javascript:alert(1)", "data:text/html,x", "/relative", "", "blob:https
 it("leaves a web address as it is", () => {
   const address = "https://shop.example/back?binding_code=bc_1&state=x";
   expect(webAddress(address)).toBe(address);
-});
-
-it("makes another key each time", () => {
-  expect(newKey()).toMatch(/^[0-9a-f]{32}$/u);
-  expect(newKey()).not.toBe(newKey());
 });

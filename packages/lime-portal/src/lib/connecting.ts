@@ -21,9 +21,3 @@ export function webAddress(redirectTo: string): string {
   }
   return redirectTo;
 }
-
-/** A key that no other request has: 128 random bits. */
-export function newKey(): string {
-  // Not `randomUUID`, which pages without TLS on another machine than this do not have.
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}

@@ -6,6 +6,7 @@ import { useState, type ReactNode } from "react";
 import { call } from "@/api/client";
 import { useForget } from "@/api/hooks";
 import { fieldError, otherError } from "@/lib/field-error";
+import { newKeys } from "@/lib/keys";
 import { useAction } from "@/session/use-action";
 import { Button } from "@/ui/button";
 import { ShownOnce, Snippet } from "@/ui/copy";
@@ -94,11 +95,12 @@ function Form({
 }) {
   const [name, setName] = useState("");
   const [extra, setExtra] = useState("");
+  // One whose answer was lost is the same one when it is asked for again: nobody has seen its token.
+  const [keyOf] = useState(newKeys);
   const register = useAction(async () => {
-    const answer = await call<Record<string, unknown>>(`${kind.api}/register`, {
-      method: "POST",
-      body: { display_name: name.trim(), ...(extra.trim() === "" ? {} : { [more.field]: extra.trim() }) },
-    });
+    const body = { display_name: name.trim(), ...(extra.trim() === "" ? {} : { [more.field]: extra.trim() }) };
+    const request = { method: "POST", body, idempotencyKey: keyOf(body) } as const;
+    const answer = await call<Record<string, unknown>>(`${kind.api}/register`, request);
     onMade({ id: String(answer[`${kind.noun}_id`]), token: String(answer[`${kind.noun}_token`]) });
   });
   const Extra = more.long ? Area : Field;

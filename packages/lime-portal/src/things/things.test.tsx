@@ -24,7 +24,7 @@ import { Tokens } from "./tokens";
 const pushed = vi.hoisted(() => vi.fn());
 vi.mock("next/navigation", () => ({ useRouter: () => ({ push: pushed }) }));
 
-type Asked = { method: string; path: string; body: unknown };
+type Asked = { method: string; path: string; body: unknown; key: string | null };
 type Answer = { status?: number; data?: unknown; error?: { code: string; message: string; detail?: unknown } };
 
 let asked: Asked[] = [];
@@ -42,7 +42,8 @@ beforeEach(() => {
   vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
     const method = init.method ?? "GET";
     const path = url.replace("/api/v1", "");
-    asked.push({ method, path, body: typeof init.body === "string" ? (JSON.parse(init.body) as unknown) : undefined });
+    const said: unknown = typeof init.body === "string" ? JSON.parse(init.body) : undefined;
+    asked.push({ method, path, body: said, key: new Headers(init.headers).get("Idempotency-Key") });
     const queue = answers[`${method} ${path}`] ?? [];
     const { status = 200, data, error } = (queue.length > 1 ? queue.shift() : queue[0]) ?? { status: 404 };
     const body = error === undefined ? { ok: true, data } : { ok: false, error };
@@ -118,6 +119,22 @@ test("what the server finds wrong with a field is said at the field", async () =
   expect(sent("POST")[0]?.body).toEqual({ display_name: "Shop", domain: "nonsense" });
 });
 
+test("a site whose answer was lost is asked for again by the same key, and another one by another", async () => {
+  serve("POST /foundation/sites/register", { status: 502 });
+  const user = show(<NewSite />);
+  await user.click(await button("New site"));
+  await user.type(screen.getByLabelText("Name"), "Shop");
+  await user.click(await button("Make the site"));
+  await screen.findByRole("alert");
+  await user.click(await button("Make the site"));
+  await user.type(screen.getByLabelText("Name"), "s");
+  await user.click(await button("Make the site"));
+  const [first, again, other] = sent("POST").map((one) => one.key);
+  expect(first).toMatch(/^[0-9a-f]{32}$/);
+  expect(again).toBe(first);
+  expect(other).not.toBe(first);
+});
+
 // Tokens
 
 function AgentTokens() {
@@ -125,6 +142,23 @@ function AgentTokens() {
 }
 
 const newest: HeldToken = { token_id: "t1", created_at: site.created_at, last_used_at: null, expires_at: null };
+
+test("a rotation whose answer was lost is the same one when it is sent again, until it is begun anew", async () => {
+  serve("GET /core/agents/a1/tokens", { data: { items: [newest], next_cursor: null } });
+  serve("POST /core/agents/a1/tokens", { status: 502 });
+  const user = show(<AgentTokens />);
+  await user.click(await button("Rotate the token"));
+  await user.click(await button("Make a new token"));
+  await screen.findByRole("alert");
+  await user.click(await button("Make a new token"));
+  await user.click(await button("Keep it as it is"));
+  await user.click(await button("Rotate the token"));
+  await user.click(await button("Make a new token"));
+  const [first, again, anew] = sent("POST").map((one) => one.key);
+  expect(first).toMatch(/^[0-9a-f]{32}$/);
+  expect(again).toBe(first);
+  expect(anew).not.toBe(first);
+});
 
 test("a token is rotated with the overlap that was chosen, and the new one shown once", async () => {
   const old = { ...newest, expires_at: "2026-11-24T10:00:00Z" };

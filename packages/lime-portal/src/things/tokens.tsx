@@ -5,6 +5,7 @@ import { useState } from "react";
 import { call } from "@/api/client";
 import type { Loaded } from "@/api/hooks";
 import type { HeldToken, ListOf } from "@/api/types";
+import { newKeys } from "@/lib/keys";
 import { OVERLAPS, overlapOf } from "@/lib/overlap";
 import { useAction } from "@/session/use-action";
 import { Button } from "@/ui/button";
@@ -69,11 +70,12 @@ function Rotate({ kind, id, onMade }: { kind: Kind; id: string; onMade: (token: 
   const [open, setOpen] = useState(false);
   const [seconds, setSeconds] = useState(String(OVERLAPS[0].seconds));
   const overlap = overlapOf(seconds);
+  // A token whose answer was lost is the same one when it is asked for again; the dialog opened anew makes another.
+  const [keyOf, setKeyOf] = useState(newKeys);
   const rotate = useAction(async () => {
-    const made = await call<{ agent_token?: string; site_token?: string }>(`${apiOf(kind, id)}/tokens`, {
-      method: "POST",
-      body: { overlap_seconds: overlap.seconds },
-    });
+    const body = { overlap_seconds: overlap.seconds };
+    const request = { method: "POST", body, idempotencyKey: keyOf(body) } as const;
+    const made = await call<{ agent_token?: string; site_token?: string }>(`${apiOf(kind, id)}/tokens`, request);
     setOpen(false);
     onMade(made.agent_token ?? made.site_token ?? "");
   });
@@ -86,6 +88,7 @@ function Rotate({ kind, id, onMade }: { kind: Kind; id: string; onMade: (token: 
         kind="plain"
         onClick={() => {
           rotate.clear();
+          setKeyOf(newKeys);
           setSeconds(String(OVERLAPS[0].seconds));
           setOpen(true);
         }}

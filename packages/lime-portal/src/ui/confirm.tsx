@@ -2,6 +2,7 @@
 
 import { useState, type ReactNode } from "react";
 
+import { newKey } from "@/lib/keys";
 import { useAction } from "@/session/use-action";
 import { Button, type Kind } from "./button";
 import { Dialog } from "./dialog";
@@ -21,11 +22,13 @@ export function Confirm({
   children: ReactNode;
   /** The text of the button that does it. */
   confirm: string;
-  work: () => Promise<void>;
+  /** `key` is the same until the question is asked anew: for what must be done once, however often it is sent. */
+  work: (key: string) => Promise<void>;
 }) {
   const [open, setOpen] = useState(false);
+  const [key, setKey] = useState(newKey);
   const action = useAction(async () => {
-    await work();
+    await work(key);
     setOpen(false);
   });
   return (
@@ -35,6 +38,7 @@ export function Confirm({
         {...(label === undefined ? {} : { label })}
         onClick={() => {
           action.clear();
+          setKey(newKey);
           setOpen(true);
         }}
       >
