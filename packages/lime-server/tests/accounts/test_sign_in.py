@@ -883,6 +883,24 @@ async def test_an_authenticator_that_shows_no_right_code_does_not_count(
     assert refusal(await ada.post("users/totp/confirm", {"code": code})) == (400, "INVALID_CODE")
 
 
+async def test_a_secret_that_another_tab_has_just_begun_with_does_not_count_unproven(
+    server, ada, refusal, say, monkeypatch
+):
+    made = say(await ada.post("users/totp"))
+    factors, codes = server.backend.stores.factors, pyotp.TOTP(made["secret"])
+    use_step = factors.use_step
+
+    async def meanwhile(*args, **kwargs):
+        assert await factors.put_totp(ada.owner_id, "ANOTHER")
+        return await use_step(*args, **kwargs)
+
+    monkeypatch.setattr(factors, "use_step", meanwhile)
+    body = {"code": codes.at(server.backend.clock.now())}
+    assert refusal(await ada.post("users/totp/confirm", body)) == (400, "INVALID_CODE")
+    assert not say(await ada.get("users/me"))["second_factor"]["totp"]
+    assert say(await ada.sign_in())["status"] == "SIGNED_IN"
+
+
 async def test_what_is_put_off_may_fail_or_be_too_much(server, caplog):
     later = server.office.later
 

@@ -199,20 +199,26 @@ async def test_the_newest_ticket_wins_and_a_spent_one_is_remembered(backend):
 async def test_an_authenticator_counts_once_confirmed_and_no_code_works_twice(backend, owner):
     factors, who = backend.stores.factors, owner.owner_id
     assert await factors.totp(who) is None
-    assert not await factors.use_step(who, 5)
     assert await factors.put_totp(who, "FIRST")
+    first = await factors.totp(who)
     assert await factors.put_totp(who, "SECOND")
-    assert not await factors.use_step(who, 5)
-    assert await factors.use_step(who, 5, confirm=True)
-    assert not await factors.use_step(who, 6, confirm=True)
+    # Its code proves nothing about the secret that has taken its place.
+    assert not await factors.use_step(who, first, 5, confirm=True)
+    totp = await factors.totp(who)
+    assert not totp.confirmed
+    assert not await factors.use_step(who, totp, 5)
+    assert await factors.use_step(who, totp, 5, confirm=True)
+    assert not await factors.use_step(who, totp, 6, confirm=True)
     totp = await factors.totp(who)
     assert (totp.secret, totp.confirmed, totp.last_step) == ("SECOND", True, 5)
     assert not await factors.put_totp(who, "THIRD")
-    assert not await factors.use_step(who, 5)
-    used = await asyncio.gather(*(factors.use_step(who, 6) for _ in range(4)))
+    assert not await factors.use_step(who, totp, 5)
+    assert not await factors.use_step(who, first, 6)
+    used = await asyncio.gather(*(factors.use_step(who, totp, 6) for _ in range(4)))
     assert sorted(used) == [False, False, False, True]
     assert await factors.remove_totp(who)
     assert not await factors.remove_totp(who)
+    assert not await factors.use_step(who, totp, 7)
 
 
 async def test_a_recovery_code_works_once(backend, owner):

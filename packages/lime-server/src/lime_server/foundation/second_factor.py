@@ -40,6 +40,8 @@ class Totp:
     confirmed: bool
     last_step: int
     """The last time step whose code was used."""
+    kept: bytes = field(repr=False)
+    """The secret as its store keeps it, so that the store knows whether it is still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,12 @@ class FactorStore(Protocol):
         """Keep an unconfirmed secret in place of another one; False if one is confirmed."""
         ...
 
-    async def use_step(self, owner_id: str, step: int, *, confirm: bool = False) -> bool:
+    async def use_step(
+        self, owner_id: str, totp: Totp, step: int, *, confirm: bool = False
+    ) -> bool:
         """Note that the code of `step` was used; False if it, or a later one, was used before.
 
+        Also False if the secret is no longer the one of `totp`, whose code it was.
         With `confirm` the secret counts from now on; without, only a confirmed one is looked at.
         """
         ...
@@ -242,13 +247,14 @@ class SecondFactors:
         Raises InvalidCode.
         """
         totp = await self._store.totp(owner.owner_id)
-        step = None
-        if totp is not None and not totp.confirmed:
-            step = self._codes.step_of(totp.secret, code, self._clock.now())
+        if totp is None or totp.confirmed:
+            raise InvalidCode
+        step = self._codes.step_of(totp.secret, code, self._clock.now())
         if step is None:
             raise InvalidCode
         async with self._transactions.transaction():
-            if not await self._store.use_step(owner.owner_id, step, confirm=True):
+            # Another tab may have begun anew meanwhile: its secret has shown no code yet.
+            if not await self._store.use_step(owner.owner_id, totp, step, confirm=True):
                 raise InvalidCode
             recovery = await self._new_recovery_codes(owner.owner_id)
             await self._record("owner.factor.added", owner, "totp")
@@ -265,8 +271,10 @@ class SecondFactors:
     async def check_code(self, owner_id: str, code: str) -> None:
         """Return if this is the authenticator's code, for the first time. Raises InvalidCode."""
         totp = await self._store.totp(owner_id)
-        step = totp and totp.confirmed and self._codes.step_of(totp.secret, code, self._clock.now())
-        if not step or not await self._store.use_step(owner_id, step):
+        if totp is None or not totp.confirmed:
+            raise InvalidCode
+        step = self._codes.step_of(totp.secret, code, self._clock.now())
+        if step is None or not await self._store.use_step(owner_id, totp, step):
             raise InvalidCode
 
     # Recovery codes

@@ -203,15 +203,22 @@ class MemoryFactors:
         old = self.totps.get(owner_id)
         if old is not None and old.confirmed:
             return False
-        self.totps[owner_id] = Totp(secret, confirmed=False, last_step=0)
+        self.totps[owner_id] = Totp(secret, confirmed=False, last_step=0, kept=secret.encode())
         return True
 
-    async def use_step(self, owner_id: str, step: int, *, confirm: bool = False) -> bool:
-        """Note that the code of `step` was used; False if it, or a later one, was used before."""
-        totp = self.totps.get(owner_id)
-        if totp is None or step <= totp.last_step or totp.confirmed is confirm:
+    async def use_step(
+        self, owner_id: str, totp: Totp, step: int, *, confirm: bool = False
+    ) -> bool:
+        """Note that the code of `step` was used; False if it, or a later one, was used before.
+
+        Also False if the secret is no longer the one of `totp`.
+        """
+        now = self.totps.get(owner_id)
+        if now is None or now.kept != totp.kept:
             return False
-        self.totps[owner_id] = Totp(totp.secret, confirmed=True, last_step=step)
+        if step <= now.last_step or now.confirmed is confirm:
+            return False
+        self.totps[owner_id] = replace(now, confirmed=True, last_step=step)
         return True
 
     async def remove_totp(self, owner_id: str) -> bool:

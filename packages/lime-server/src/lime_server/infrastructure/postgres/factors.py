@@ -26,7 +26,7 @@ _PUT_TOTP = """
 """
 _USE_STEP = """
     UPDATE foundation.totp SET last_step = $2, confirmed = true
-    WHERE owner_id = $1 AND last_step < $2 AND confirmed <> $3
+    WHERE owner_id = $1 AND last_step < $2 AND confirmed <> $3 AND sealed = $4
 """
 _DUE = """
     UPDATE foundation.mail_outbox SET due_at = $2, attempts = attempts + 1 WHERE mail_id IN (
@@ -53,16 +53,21 @@ class PostgresFactors:
         if row is None:
             return None
         secret = self._sealer.open(row["sealed"], context=owner_id.encode()).decode()
-        return Totp(secret, row["confirmed"], row["last_step"])
+        return Totp(secret, row["confirmed"], row["last_step"], kept=row["sealed"])
 
     async def put_totp(self, owner_id: str, secret: str) -> bool:
         """Keep an unconfirmed secret in place of another one; False if one is confirmed."""
         sealed = self._sealer.seal(secret.encode(), context=owner_id.encode())
         return await self._did(_PUT_TOTP, owner_id, sealed)
 
-    async def use_step(self, owner_id: str, step: int, *, confirm: bool = False) -> bool:
-        """Note that the code of `step` was used; False if it, or a later one, was used before."""
-        return await self._did(_USE_STEP, owner_id, step, confirm)
+    async def use_step(
+        self, owner_id: str, totp: Totp, step: int, *, confirm: bool = False
+    ) -> bool:
+        """Note that the code of `step` was used; False if it, or a later one, was used before.
+
+        Also False if the secret is no longer the one of `totp`.
+        """
+        return await self._did(_USE_STEP, owner_id, step, confirm, totp.kept)
 
     async def remove_totp(self, owner_id: str) -> bool:
         """Forget the owner's authenticator; False if there was none that counted."""
