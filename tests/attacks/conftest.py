@@ -119,6 +119,15 @@ def victim(resident: Person) -> Person:
     return resident
 
 
+@pytest.fixture
+def stranger(server: ServeServer, letterbox: Letterbox) -> Iterator[Person]:
+    """Somebody else who has signed in."""
+    with Person(server.public_url) as person:
+        register(person, letterbox)
+        sign_in(person)
+        yield person
+
+
 @pytest.fixture(scope="module")
 def household(deployment: Deployment, server: ServeServer) -> Iterator[Household]:
     made = Household(deployment, server)

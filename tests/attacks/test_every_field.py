@@ -74,11 +74,11 @@ TEXTS = {
 }
 """Where a script is taken for a text without further ado. A new one belongs here, and among what is read back below."""
 
-ONE_OF_TWO: dict[str, object] = {
+ONE_OF: dict[str, object] = {
     "/foundation/users/login/second-factor": {"code": "000000"},
     "/foundation/users/step-up": {"password": "not the right password"},
 }
-"""Bodies that hold one of two things, and not both."""
+"""Bodies that hold one of a few things, and no two."""
 
 OPEN = {
     # What a browser's WebAuthn gives, which grows with its specification; we read what we know.
@@ -161,7 +161,7 @@ class Document:
 
     def body_of(self, write: Write) -> Any:
         """A good body for this operation."""
-        return deepcopy(ONE_OF_TWO.get(write.path)) or self.body(write.schema)
+        return deepcopy(ONE_OF.get(write.path)) or self.body(write.schema)
 
     def strings(self, schema: Schema, path: Path = ()) -> Iterator[Path]:
         """The place of every string."""

@@ -1,17 +1,21 @@
 """Sessions cannot be planted, forged, or used by another site's page."""
 
+import secrets
 from http.cookies import SimpleCookie
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.attacks.intruder import PASSWORD, Person, sign_in
+from tests.support.authenticator import Authenticator
 from tests.support.deployment import Deployment
 from tests.support.wire import data, refusal
 
 ME = "/foundation/users/me"
 AGENTS = "/core/agents"
 REGISTER = f"{AGENTS}/register"
+STEP_UP = "/foundation/users/step-up"
 
 
 def cookies_of(answer: httpx.Response) -> dict[str, dict[str, str]]:
@@ -45,12 +49,54 @@ def test_the_attackers_own_session_does_not_become_the_victims(victim: Person) -
 
 def test_every_rise_of_privilege_gives_a_new_secret_and_voids_the_old(victim: Person) -> None:
     before = str(victim.session)
-    data(victim.post("/foundation/users/step-up", password=PASSWORD))
+    data(victim.post(STEP_UP, password=PASSWORD))
     assert victim.session != before
     with Person(victim.public_url) as intruder:
         intruder.http.cookies.set("lime_session", before)
         assert refusal(intruder.get(ME)) == (401, "NOT_SIGNED_IN")
     assert data(victim.get(ME))["email"] == victim.email
+
+
+def add_passkey(person: Person) -> Authenticator:
+    device = Authenticator(secrets.token_bytes(16), origin=person.public_url)
+    options = data(person.post("/foundation/users/passkeys/options"))["options"]
+    passkey = {"name": "Phone", "credential": device.create(options)}
+    data(person.post("/foundation/users/passkeys", **passkey), 201)
+    return device
+
+
+def asked_again(person: Person) -> dict[str, Any]:
+    options: dict[str, Any] = data(person.post(f"{STEP_UP}/passkey/options"))["options"]
+    return options
+
+
+def test_a_passkey_proves_who_is_there_only_by_its_owners_answer_to_this_session_and_once(
+    victim: Person, stranger: Person
+) -> None:
+    before = str(victim.session)
+    wrong = (400, "INVALID_PASSKEY")
+    with Person(victim.public_url) as thief:
+        # 1. Whoever holds a stolen session has a passkey, too, and a challenge of the stolen session for it.
+        foreign = add_passkey(stranger)
+        thief.email = victim.email
+        sign_in(thief)
+        device = add_passkey(victim)
+        for handle in (foreign.user_handle, device.user_handle):
+            foreign.user_handle = handle
+            credential = foreign.get(asked_again(thief))
+            assert refusal(thief.post(STEP_UP, credential=credential)) == wrong
+        # 2. What the owner's own passkey answered elsewhere is no answer here.
+        for elsewhere in (victim, stranger):
+            credential = device.get(asked_again(elsewhere))
+            assert refusal(thief.post(STEP_UP, credential=credential)) == wrong
+        options = data(thief.post("/foundation/users/login/passkey/options"))["options"]
+        assert refusal(thief.post(STEP_UP, credential=device.get(options))) == wrong
+        # 3. Nor is the one that was given here already, whatever its key.
+        credential = device.get(asked_again(victim))
+        data(victim.post(STEP_UP, credential=credential))
+        assert victim.session != before
+        for again in (victim, thief):
+            assert refusal(again.post(STEP_UP, credential=credential)) == wrong
 
 
 def test_a_session_that_was_left_is_dead(victim: Person) -> None:

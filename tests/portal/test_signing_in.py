@@ -177,7 +177,8 @@ def test_an_authenticator_is_asked_for_and_a_recovery_code_stands_in_once(owner)
     owner.see("Sign in")
 
 
-def test_a_passkey_signs_in_without_a_password(owner):
+def add_passkey(owner):
+    """Give the browser a device of its own with a passkey in it."""
     authenticator = owner.context.new_cdp_session(owner.page)
     authenticator.send("WebAuthn.enable")
     device = {
@@ -196,6 +197,10 @@ def test_a_passkey_signs_in_without_a_password(owner):
     expect(owner.page.get_by_role("list", name="Recovery codes")).to_be_visible()
     owner.press("I have kept it")
     expect(owner.page.get_by_role("list", name="Passkeys")).to_contain_text("This laptop")
+
+
+def test_a_passkey_signs_in_without_a_password(owner):
+    add_passkey(owner)
     owner.sign_out()
 
     owner.press("Sign in with a passkey")
@@ -250,6 +255,22 @@ def test_what_is_hard_to_undo_asks_again_who_one_is(owner, age_sessions):
     expect(owner.dialog("Is it you?")).to_be_visible()
     checks.inspect(owner.page, "step-up")
     owner.prove_again()
+    owner.see("Agents")
+    expect(owner.page.get_by_text("No agent yet")).to_be_visible()
+
+
+def test_a_passkey_proves_again_who_one_is_to_whoever_forgot_the_password(owner, age_sessions):
+    add_passkey(owner)
+    owner.call("POST", "/core/agents/register", display_name="Night reader")
+    age_sessions(owner)
+    owner.follow("Agents")
+    owner.follow("Night reader")
+    owner.press("Delete the agent")
+    owner.press("Delete it for good")
+    asked = owner.dialog("Is it you?")
+    expect(asked.get_by_role("button", name="Use a passkey")).to_be_visible()
+    checks.inspect(owner.page, "step-up-passkey")
+    asked.get_by_role("button", name="Use a passkey").click()
     owner.see("Agents")
     expect(owner.page.get_by_text("No agent yet")).to_be_visible()
 

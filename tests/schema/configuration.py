@@ -26,7 +26,7 @@ REFUSED_FOR_ITS_MEANING: Mapping[str, str] = {
     "POST /api/v1/foundation/users/login/passkey": _PASSKEY,
     "POST /api/v1/foundation/users/password": _PASSWORD,
     "POST /api/v1/foundation/users/password/reset/confirm": f"{_CODE}; {_PASSWORD}",
-    "POST /api/v1/foundation/users/step-up": _CODE,
+    "POST /api/v1/foundation/users/step-up": f"{_CODE}; {_PASSKEY}",
     "POST /api/v1/foundation/users/totp/confirm": _CODE,
     "POST /api/v1/foundation/users/passkeys": _PASSKEY,
     "POST /api/v1/foundation/sites/{site_id}/domain/check": "a site without a domain has nothing to prove",

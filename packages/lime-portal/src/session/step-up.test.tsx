@@ -3,19 +3,21 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { call } from "@/api/client";
-import { ApiError } from "@/api/errors";
+import { ApiError, PageError } from "@/api/errors";
+import { askForPasskey } from "@/lib/passkeys";
 import { Problem } from "@/ui/notice";
 import { useMe } from "./session";
 import { StepUpDialog, withStepUp } from "./step-up";
 import { useAction } from "./use-action";
 
 vi.mock("@/api/client");
+vi.mock("@/lib/passkeys");
 vi.mock("./session");
 
 const STEP_UP = new ApiError(403, "STEP_UP_REQUIRED", "prove it");
 
-function withFactors(totp: boolean) {
-  const me = { email: "me@example.com", second_factor: { totp, passkeys: [], recovery_codes_left: 0 } };
+function withFactors(totp: boolean, passkeys: unknown[] = []) {
+  const me = { email: "me@example.com", second_factor: { totp, passkeys, recovery_codes_left: 0 } };
   vi.mocked(useMe).mockReturnValue({ me, reload: vi.fn() } as unknown as ReturnType<typeof useMe>);
 }
 
@@ -85,6 +87,7 @@ describe("StepUpDialog", () => {
     await user.click(screen.getByRole("button", { name: "Delete" }));
     await user.type(await screen.findByLabelText("Password"), "a secret");
     expect(screen.queryByRole("button", { name: "Use the authenticator" })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Use a passkey" })).toBeNull();
     await user.click(screen.getByRole("button", { name: "Go on" }));
     await waitFor(() => {
       expect(work).toHaveBeenCalledTimes(2);
@@ -128,6 +131,39 @@ describe("StepUpDialog", () => {
     await user.click(screen.getByRole("button", { name: "Go on" }));
     expect((await screen.findByRole("alert")).textContent).toMatch(/^Too many tries/);
     expect(screen.getByLabelText("Password").getAttribute("aria-invalid")).toBe("false");
+  });
+
+  it("takes a passkey, for which no password is needed", async () => {
+    withFactors(false, [{ id: "p" }]);
+    vi.mocked(askForPasskey)
+      .mockRejectedValueOnce(new PageError("No passkey was chosen."))
+      .mockResolvedValueOnce({ id: "bad" })
+      .mockResolvedValueOnce({ id: "good" });
+    const asks = { options: { challenge: "c" } };
+    vi.mocked(call)
+      .mockResolvedValueOnce(asks)
+      .mockResolvedValueOnce(asks)
+      .mockRejectedValueOnce(new ApiError(400, "INVALID_PASSKEY", "no"))
+      .mockResolvedValueOnce(asks);
+    const work = vi.fn().mockRejectedValueOnce(STEP_UP).mockResolvedValueOnce("gone");
+    const user = show(work);
+    await user.click(screen.getByRole("button", { name: "Delete" }));
+    const passkey = await screen.findByRole("button", { name: "Use a passkey" });
+    await user.click(passkey);
+    expect((await screen.findByRole("alert")).textContent).toBe("No passkey was chosen.");
+    await user.click(passkey);
+    // Nobody is signing in here.
+    expect(await screen.findByText(/^That passkey was not accepted. Try again, or prove it/)).toBeDefined();
+    await user.click(passkey);
+    await waitFor(() => {
+      expect(work).toHaveBeenCalledTimes(2);
+    });
+    expect(askForPasskey).toHaveBeenCalledWith({ challenge: "c" });
+    expect(vi.mocked(call).mock.calls.slice(-2)).toEqual([
+      ["/foundation/users/step-up/passkey/options", { method: "POST" }],
+      ["/foundation/users/step-up", { method: "POST", body: { credential: { id: "good" } } }],
+    ]);
+    expect(screen.queryByLabelText("Password")).toBeNull();
   });
 
   it("leaves everything as it was when it is closed", async () => {

@@ -5,8 +5,9 @@
 import { createContext, use, useCallback, useRef, useState, type ReactNode } from "react";
 
 import { errorAt } from "@/access/errors";
+import { stepUpWithPasskey } from "@/access/passkey";
 import { call } from "@/api/client";
-import { ApiError, AUTHENTICATOR_CODE } from "@/api/errors";
+import { ApiError, AUTHENTICATOR_CODE, type Words } from "@/api/errors";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/field";
@@ -73,17 +74,22 @@ export function StepUpDialog({ children }: { children: ReactNode }) {
   );
 }
 
+/** Whoever is asked here is signed in already. */
+const ANOTHER_WAY: Words = {
+  INVALID_PASSKEY: "That passkey was not accepted. Try again, or prove it in another way.",
+};
+
 function Proof({ onProven }: { onProven: () => void }) {
   const { me } = useMe();
   const [means, setMeans] = useState<"password" | "code">("password");
   const [value, setValue] = useState("");
   const [error, setError] = useState<unknown>(undefined);
   const [busy, setBusy] = useState(false);
-  async function prove() {
+  async function prove(by: () => Promise<unknown>) {
     setBusy(true);
     setError(undefined);
     try {
-      await call("/foundation/users/step-up", { method: "POST", body: { [means]: value } });
+      await by();
       onProven();
     } catch (refusal) {
       setError(refusal);
@@ -98,11 +104,11 @@ function Proof({ onProven }: { onProven: () => void }) {
       className="grid gap-4"
       onSubmit={(event) => {
         event.preventDefault();
-        void prove();
+        void prove(() => call("/foundation/users/step-up", { method: "POST", body: { [means]: value } }));
       }}
     >
       <p className="text-muted">What you are about to do is hard to undo. Prove that you are {me.email}.</p>
-      <Problem error={said === undefined ? error : undefined} />
+      <Problem error={said === undefined ? error : undefined} here={ANOTHER_WAY} />
       <Field
         key={means}
         label={byCode ? "Code of your authenticator" : "Password"}
@@ -116,20 +122,25 @@ function Proof({ onProven }: { onProven: () => void }) {
         autoFocus
       />
       <div className="flex flex-wrap items-center justify-between gap-3">
-        {me.second_factor.totp ? (
-          <Button
-            kind="quiet"
-            onClick={() => {
-              setMeans(byCode ? "password" : "code");
-              setValue("");
-              setError(undefined);
-            }}
-          >
-            {byCode ? "Use the password" : "Use the authenticator"}
-          </Button>
-        ) : (
-          <span />
-        )}
+        <div className="-ml-4 flex flex-wrap gap-3">
+          {me.second_factor.totp ? (
+            <Button
+              kind="quiet"
+              onClick={() => {
+                setMeans(byCode ? "password" : "code");
+                setValue("");
+                setError(undefined);
+              }}
+            >
+              {byCode ? "Use the password" : "Use the authenticator"}
+            </Button>
+          ) : null}
+          {me.second_factor.passkeys.length === 0 ? null : (
+            <Button kind="quiet" busy={busy} onClick={() => void prove(stepUpWithPasskey)}>
+              Use a passkey
+            </Button>
+          )}
+        </div>
         <Button type="submit" busy={busy}>
           Go on
         </Button>

@@ -2,7 +2,7 @@
 
 import type { ReactNode } from "react";
 
-import { explain } from "@/api/errors";
+import { explain, type Words } from "@/api/errors";
 import { Button } from "./button";
 import { classes } from "./classes";
 
@@ -27,14 +27,14 @@ export function Notice({ tone = "info", children }: { tone?: Tone; children: Rea
   );
 }
 
-/** What went wrong and what to do; nothing while nothing did. */
-export function Problem({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+/** What went wrong and what to do, in the words of its place; nothing while nothing did. */
+export function Problem({ error, here, onRetry }: { error: unknown; here?: Words; onRetry?: () => void }) {
   if (error === undefined) {
     return null;
   }
   return (
     <Notice tone="bad">
-      <p>{explain(error)}</p>
+      <p>{explain(error, here)}</p>
       {onRetry === undefined ? null : (
         <Button kind="plain" className="mt-3" onClick={onRetry}>
           Try again

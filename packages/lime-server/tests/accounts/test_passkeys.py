@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from lime_server.core.errors import Conflict
 from lime_server.foundation import second_factor
+from lime_server.foundation.slowing import PER_ACCOUNT
 from tests.support.authenticator import Authenticator, b64, unb64
 
 ORIGIN = "https://lime.example"
@@ -178,6 +179,117 @@ async def test_two_of_one_passkey_are_noticed(server, ada, device, say, refusal,
     monkeypatch.setattr(server.backend.stores.factors, "use_passkey", faster)
     answer = await ada.post("users/login/passkey", {"credential": credential})
     assert refusal(answer) == (400, "INVALID_PASSKEY")
+
+
+# Proving again who one is
+
+
+async def ask_again(browser, say):
+    return say(await browser.post("users/step-up/passkey/options"))["options"]
+
+
+async def step_up(browser, credential):
+    return await browser.post("users/step-up", {"credential": credential})
+
+
+async def test_a_passkey_proves_again_who_is_there(server, ada, device, say, refusal):
+    await add(ada, device, say)
+    server.backend.clock.advance(10 * 60)
+    assert refusal(await ada.post("users/totp")) == (403, "STEP_UP_REQUIRED")
+    before = ada.client.cookies["__Host-lime_session"]
+    say(await step_up(ada, device.get(await ask_again(ada, say))))
+    assert ada.client.cookies["__Host-lime_session"] != before
+    say(await ada.post("users/totp"))
+    me = say(await ada.get("users/me"))
+    assert me["second_factor"]["passkeys"][0]["last_used_at"] is not None
+    assert (await server.actions(ada.owner_id))[-1] == "owner.stepped-up"
+
+
+async def test_only_ones_own_passkeys_are_asked_to_prove_it(server, ada, device, say, refusal):
+    assert refusal(await ada.post("users/step-up/passkey/options")) == (409, Conflict.code)
+    await add(ada, device, say)
+    await add(ada, Authenticator(b"another one"), say, name="Key")
+    await add(await eve_at(server), Authenticator(b"of somebody else"), say)
+    options = await ask_again(ada, say)
+    assert (options["rpId"], options["userVerification"]) == ("lime.example", "required")
+    allowed = {unb64(one["id"]) for one in options["allowCredentials"]}
+    assert allowed == {device.credential_id, b"another one"}
+
+
+async def eve_at(server):
+    eve = server.browser()
+    await eve.register("eve@example.com")
+    await eve.sign_in("eve@example.com")
+    return eve
+
+
+async def test_anothers_passkey_does_not_prove_who_one_is(server, ada, device, say, refusal):
+    await add(ada, device, say)
+    stolen = Authenticator(b"of somebody else")
+    await add(await eve_at(server), stolen, say)
+    options = await ask_again(ada, say)
+    for handle in (stolen.user_handle, device.user_handle, b""):
+        stolen.user_handle = handle
+        answer = await step_up(ada, stolen.get(options))
+        assert refusal(answer) == (400, "INVALID_PASSKEY")
+        options = await ask_again(ada, say)
+    assert "owner.sign-in.failed" in await server.actions(ada.owner_id)
+    assert "owner.stepped-up" not in await server.actions(ada.owner_id)
+
+
+async def test_a_proof_is_good_once_and_only_where_it_was_asked_for(
+    server, ada, device, say, refusal
+):
+    await add(ada, device, say)
+    wrong = (400, "INVALID_PASSKEY")
+    # 1. What a sign-in was asked, another session of hers, or another owner.
+    phone = server.browser()
+    say(await phone.post("users/login/passkey", {"credential": device.get(await ask(phone, say))}))
+    eve = await eve_at(server)
+    await add(eve, Authenticator(b"of somebody else"), say)
+    for options in (await ask(ada, say), await ask_again(phone, say), await ask_again(eve, say)):
+        assert refusal(await step_up(ada, device.get(options))) == wrong
+    # 2. What was asked here signs nobody in.
+    credential = device.get(await ask_again(ada, say))
+    answer = await server.browser().post("users/login/passkey", {"credential": credential})
+    assert refusal(answer) == wrong
+    # 3. Twice.
+    credential = device.get(await ask_again(ada, say))
+    say(await step_up(ada, credential))
+    assert refusal(await step_up(ada, credential)) == wrong
+    # 4. Too late.
+    credential = device.get(await ask_again(ada, say))
+    server.backend.clock.advance(300)
+    assert refusal(await step_up(ada, credential)) == wrong
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"origin": "https://evil.example"},
+        {"flags": 0b001},
+        {"count": 0},
+        {"key": ec.generate_private_key(ec.SECP256R1())},
+        {"user_handle": b"somebody else"},
+        {"credential_id": b"unknown"},
+    ],
+)
+async def test_a_proof_that_is_not_right_proves_nothing(ada, device, say, refusal, change):
+    device.count = 5
+    await add(ada, device, say)
+    options = await ask_again(ada, say)
+    for name, value in change.items():
+        setattr(device, name, value)
+    assert refusal(await step_up(ada, device.get(options))) == (400, "INVALID_PASSKEY")
+
+
+async def test_proofs_by_passkey_are_slowed_down_with_those_by_code(ada, device, say, refusal):
+    await add(ada, device, say)
+    for _ in range(PER_ACCOUNT.burst - 1):
+        assert refusal(await step_up(ada, {})) == (400, "INVALID_PASSKEY")
+    assert refusal(await ada.post("users/step-up", {"code": "123456"})) == (400, "INVALID_CODE")
+    credential = device.get(await ask_again(ada, say))
+    assert refusal(await step_up(ada, credential)) == (429, "RATE_LIMIT_EXCEEDED")
 
 
 async def test_passkeys_are_removed_and_their_number_is_bounded(

@@ -609,7 +609,8 @@ async def test_a_proof_gets_old_and_is_renewed_by_password(server, ada, refusal,
     say(await ada.post("users/step-up", {"password": PASSWORD}))
     assert ada.client.cookies["__Host-lime_session"] != before
     say(await ada.post("users/totp"))
-    for body in ({}, {"password": PASSWORD, "code": "123456"}):
+    two = {"password": PASSWORD, "code": "123456"}, {"password": PASSWORD, "credential": {}}
+    for body in ({}, *two):
         assert refusal(await ada.post("users/step-up", body)) == (400, "INVALID_REQUEST")
 
 

@@ -12,6 +12,7 @@ from lime_server.core.errors import (
     Conflict,
     InvalidCode,
     InvalidCredentials,
+    InvalidPasskey,
     NotFound,
     NotSignedIn,
 )
@@ -357,14 +358,17 @@ class Accounts:
         *,
         password: str | None,
         code: str | None,
+        unverified_passkey: Mapping[str, object] | None,
         unverified_device: str | None = None,
     ) -> SignedIn:
         """Prove password or second factor again; the session gets a new secret.
 
-        Raises InvalidCredentials, InvalidCode, RateLimited.
+        Raises InvalidCredentials, InvalidCode, InvalidPasskey, RateLimited.
         """
         if password is not None:
             await self._check_password(session.owner, password)
+        elif unverified_passkey is not None:
+            await self._check_passkey(session, unverified_passkey)
         else:
             await self._check_factor(session.owner, code, None, unverified_device=unverified_device)
         async with self._tools.transactions.transaction():
@@ -501,6 +505,17 @@ class Accounts:
                 await self._tools.factors.check_code(owner.owner_id, code or "")
         except InvalidCode:
             self._failed_later(owner, "second-factor")
+            raise
+
+    async def _check_passkey(self, session: Session, unverified: Mapping[str, object]) -> None:
+        # Counted with the codes: it is the second factor, whichever it is.
+        await self._tools.slowing.attempt("factor", session.owner.email)
+        try:
+            await self._tools.factors.check_own_passkey(
+                session.owner, session.session_id, unverified
+            )
+        except InvalidPasskey:
+            self._failed_later(session.owner, "second-factor")
             raise
 
     async def _right_code(self, key: bytes, kind: str, code: str) -> Ticket:

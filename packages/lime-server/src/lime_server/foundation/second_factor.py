@@ -173,8 +173,10 @@ class PasskeyCeremonies(Protocol):
         """The passkey that answers `challenge`. Raises InvalidPasskey."""
         ...
 
-    def request_options(self, challenge: bytes) -> Mapping[str, object]:
-        """What `navigator.credentials.get` takes: any passkey of this server."""
+    def request_options(
+        self, challenge: bytes, allowed: Sequence[bytes] = ()
+    ) -> Mapping[str, object]:
+        """What `navigator.credentials.get` takes: one of `allowed`, or any of this server."""
         ...
 
     def claimed(self, unverified: Mapping[str, object]) -> "Claim":
@@ -320,14 +322,7 @@ class SecondFactors:
     async def passkey_options(self, owner: Owner) -> Mapping[str, object]:
         """What the browser needs to make a passkey for this owner."""
         known = [one.credential_id for one in await self._store.passkeys(owner.owner_id)]
-        challenge = secrets.token_bytes(32)
-        ticket = Ticket(
-            key=self._key("passkey-new", challenge),
-            kind="passkey-new",
-            owner_id=owner.owner_id,
-            expires_at=self._clock.now() + CEREMONY,
-        )
-        await self._tickets.put(ticket)
+        challenge = await self._challenge("passkey-new", owner)
         return self._ceremonies.creation_options(owner, challenge, known)
 
     async def add_passkey(
@@ -394,23 +389,72 @@ class SecondFactors:
         passkey = await self._store.passkey(claim.credential_id)
         if passkey is None:
             raise InvalidPasskey
-        if claim.user_handle not in {None, passkey.owner_id.encode()}:
-            raise InvalidPasskey
         # 3. Is it?
-        sign_count = self._ceremonies.used(unverified, claim.challenge, passkey)
+        sign_count = self._answered(unverified, claim, passkey)
         # 4. For the first time? Remembered for as long as it would be accepted, and of right
         # answers alone: nobody else leaves anything behind.
         key = self._key("passkey-use", claim.challenge)
         spent = Ticket(key=key, kind="passkey-use", expires_at=expires_at)
         if not await self._tickets.put_new(spent):
             raise InvalidPasskey
-        # 5. If its counter was used meanwhile, there may be two of it.
-        if not await self._store.use_passkey(passkey, sign_count, self._clock.now()):
-            raise InvalidPasskey
+        await self._note_use(passkey, sign_count)
         return passkey.owner_id
 
-    def _key(self, kind: str, challenge: bytes) -> bytes:
-        return self._tokens.hash(f"{kind}\n{challenge.hex()}")
+    async def step_up_options(self, owner: Owner, session_id: str) -> Mapping[str, object]:
+        """What the browser needs to prove, in this session, that `owner` is there.
+
+        Raises Conflict if the owner has no passkey.
+        """
+        allowed = [one.credential_id for one in await self._store.passkeys(owner.owner_id)]
+        if not allowed:
+            raise Conflict("There is no passkey that could prove it.")
+        challenge = await self._challenge("passkey-step-up", owner, session_id)
+        return self._ceremonies.request_options(challenge, allowed)
+
+    async def check_own_passkey(
+        self, owner: Owner, session_id: str, unverified: Mapping[str, object]
+    ) -> None:
+        """Return if a passkey of `owner` answered what this session was asked.
+
+        Raises InvalidPasskey.
+        """
+        # 1. Is it an answer to a challenge of this session, for the first time?
+        claim = self._ceremonies.claimed(unverified)
+        key = self._key("passkey-step-up", claim.challenge, session_id)
+        if await self._tickets.take(key, "passkey-step-up", self._clock.now()) is None:
+            raise InvalidPasskey
+        # 2. Would it be a passkey of this owner?
+        passkey = await self._store.passkey(claim.credential_id)
+        if passkey is None or passkey.owner_id != owner.owner_id:
+            raise InvalidPasskey
+        # 3. Is it?
+        await self._note_use(passkey, self._answered(unverified, claim, passkey))
+
+    def _answered(self, unverified: Mapping[str, object], claim: Claim, passkey: Passkey) -> int:
+        """The new count of signatures, if it was `passkey` that answered."""
+        if claim.user_handle not in {None, passkey.owner_id.encode()}:
+            raise InvalidPasskey
+        return self._ceremonies.used(unverified, claim.challenge, passkey)
+
+    async def _note_use(self, passkey: Passkey, sign_count: int) -> None:
+        # If its counter was used meanwhile, there may be two of it.
+        if not await self._store.use_passkey(passkey, sign_count, self._clock.now()):
+            raise InvalidPasskey
+
+    async def _challenge(self, kind: str, owner: Owner, bound_to: str = "") -> bytes:
+        """A challenge for `owner` that is good once, where the same `bound_to` is given again."""
+        challenge = secrets.token_bytes(32)
+        ticket = Ticket(
+            key=self._key(kind, challenge, bound_to),
+            kind=kind,
+            owner_id=owner.owner_id,
+            expires_at=self._clock.now() + CEREMONY,
+        )
+        await self._tickets.put(ticket)
+        return challenge
+
+    def _key(self, kind: str, challenge: bytes, bound_to: str = "") -> bytes:
+        return self._tokens.hash(f"{kind}\n{challenge.hex()}\n{bound_to}")
 
     async def _record(
         self, action: str, owner: Owner, kind: str, target_id: str | None = None

@@ -77,10 +77,16 @@ class WebAuthn:
             raise InvalidPasskey from error
         return NewPasskey(made.credential_id, made.credential_public_key, made.sign_count)
 
-    def request_options(self, challenge: bytes) -> Mapping[str, object]:
-        """What `navigator.credentials.get` takes: any passkey of this server."""
+    def request_options(
+        self, challenge: bytes, allowed: Sequence[bytes] = ()
+    ) -> Mapping[str, object]:
+        """What `navigator.credentials.get` takes: one of `allowed`, or any of this server."""
         options = webauthn.generate_authentication_options(
-            rp_id=self._host, challenge=challenge, timeout=TIMEOUT, user_verification=_VERIFIED
+            rp_id=self._host,
+            challenge=challenge,
+            timeout=TIMEOUT,
+            user_verification=_VERIFIED,
+            allow_credentials=[PublicKeyCredentialDescriptor(id=one) for one in allowed],
         )
         return _json(options)
 

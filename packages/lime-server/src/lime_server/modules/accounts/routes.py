@@ -288,7 +288,11 @@ def _account_routes(api: APIRouter, desk: _Desk) -> None:
         response_model=http.Envelope[wire.Done],
         responses=http.succeeds_with(200, "For ten minutes, what needs it is open.")
         | http.fails_with(
-            InvalidInput, InvalidCredentials, InvalidCode, *credentials.SESSION_FAILURES
+            InvalidInput,
+            InvalidCredentials,
+            InvalidCode,
+            InvalidPasskey,
+            *credentials.SESSION_FAILURES,
         ),
     )
     async def step_up(
@@ -296,14 +300,30 @@ def _account_routes(api: APIRouter, desk: _Desk) -> None:
         session: Annotated[Session, Depends(desk.current)],
         body: wire.StepUpBody,
     ) -> Response:
-        """With the password or a code of the authenticator. The session gets a new secret."""
+        """With the password, a code of the authenticator or a passkey.
+
+        The session gets a new secret.
+        """
         renewed = await accounts.step_up(
             session,
             password=body.password,
             code=body.code,
+            unverified_passkey=body.credential,
             unverified_device=desk.cookies.read(request, DEVICE),
         )
         return desk.cookies.renewed(http.success(wire.Done()), renewed)
+
+    @api.post(
+        f"{USERS}/step-up/passkey/options",
+        summary="Begin to prove who you are with a passkey",
+        response_model=http.Envelope[wire.PasskeyOptions],
+        responses=http.succeeds_with(200, "What the browser asks for.")
+        | http.fails_with(Conflict, *credentials.SESSION_FAILURES),
+    )
+    async def step_up_options(session: Annotated[Session, Depends(desk.current)]) -> Response:
+        """For the owner's own passkeys, and for this session: 409 if there are none."""
+        options = await factors.step_up_options(session.owner, session.session_id)
+        return http.success(wire.PasskeyOptions(options=dict(options)))
 
     @api.post(
         f"{USERS}/password",

@@ -100,12 +100,14 @@ class LoginBody(_Input):
 
 
 def _one_of(schema: JsonDict) -> None:
-    """Say in `schema` what `_OneOf` checks: one is a text, and the other is null or absent."""
-    fields = list(cast("JsonDict", schema["properties"]))
+    """Say in `schema` what `_OneOf` checks: one is there, and the others are null or absent."""
+    fields = cast("dict[str, dict[str, list[JsonDict]]]", schema["properties"])
+    # Each is declared as something or null, in this order.
+    types = {name: field["anyOf"][0]["type"] for name, field in fields.items()}
     schema["oneOf"] = [
         {
             "required": [name],
-            "properties": {one: {"type": "string" if one == name else "null"} for one in fields},
+            "properties": {one: {"type": types[one] if one == name else "null"} for one in fields},
         }
         for name in fields
     ]
@@ -117,7 +119,7 @@ class _OneOf(_Input):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if sum(value is not None for value in self.__dict__.values()) != 1:
-            raise ValueError(f"send exactly one of {' and '.join(type(self).model_fields)}")
+            raise ValueError(f"send exactly one of {', '.join(type(self).model_fields)}")
         return self
 
 
@@ -129,10 +131,11 @@ class SecondFactorBody(_OneOf):
 
 
 class StepUpBody(_OneOf):
-    """One of the two."""
+    """One of the three; `credential` is a passkey's answer."""
 
     password: Password | None = None
     code: Code | None = None
+    credential: Credential | None = None
 
 
 class PasskeyBody(_Input):
