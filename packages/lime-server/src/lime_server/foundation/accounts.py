@@ -508,8 +508,9 @@ class Accounts:
             raise
 
     async def _check_passkey(self, session: Session, unverified: Mapping[str, object]) -> None:
-        # Counted with the codes: it is the second factor, whichever it is.
-        await self._tools.slowing.attempt("factor", session.owner.email)
+        # Counted apart from codes: nobody guesses a signature, and whoever guesses codes must not keep
+        # the owner's passkey out.
+        await self._tools.slowing.attempt("passkey", session.owner.owner_id)
         try:
             await self._tools.factors.check_own_passkey(
                 session.owner, session.session_id, unverified
