@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from logging import getLogger
 
 from starlette.types import ASGIApp
 
@@ -13,6 +14,8 @@ from lime_server.infrastructure.postgres.waiting import patiently
 from lime_server.infrastructure.serve import bind, on_signals, serve
 from lime_server.infrastructure.web.portal_export import PACKAGED, read_export
 from lime_server.settings import Settings, SettingsError
+
+_log = getLogger(__name__)
 
 
 async def run(
@@ -36,7 +39,9 @@ async def run(
     with sock, on_signals(stop.set):
         async with contextlib.AsyncExitStack() as stack:
             parts = await _opened(stack, settings, stop)
-            if parts is not None:
+            if parts is None:
+                _log.info("told to end before there was anything to serve with")
+            else:
                 await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
 
 
