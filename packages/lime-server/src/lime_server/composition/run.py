@@ -38,23 +38,22 @@ async def run(
     # From here on, because a signal would otherwise be ignored by a container's first process.
     with sock, on_signals(stop.set):
         async with contextlib.AsyncExitStack() as stack:
-            parts = await _opened(stack, settings, stop)
-            if parts is None:
-                _log.info("told to end before there was anything to serve with")
-            else:
-                await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
+            await _open_and_serve(stack, settings, sock, on_ready, stop)
 
 
-async def _opened(
-    stack: contextlib.AsyncExitStack, settings: Settings, stop: asyncio.Event
-) -> Parts | None:
-    """The parts, as soon as PostgreSQL can be reached; None if `stop` is set before."""
+async def _open_and_serve(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    sock: socket.socket,
+    on_ready: Callable[[], None] | None,
+    stop: asyncio.Event,
+) -> None:
     scope = asyncio.timeout(None)
     try:
         async with scope:
             watching = asyncio.create_task(_leave_when(stop, scope))
             try:
-                return await patiently(
+                parts = await patiently(
                     lambda: stack.enter_async_context(open_parts(settings, first_start=True))
                 )
             finally:
@@ -62,7 +61,9 @@ async def _opened(
     except TimeoutError:
         if not scope.expired():
             raise
-        return None
+        _log.info("told to end before there was anything to serve with")
+        return
+    await serve_parts(parts, sock, on_ready=on_ready, stop=stop)
 
 
 async def _leave_when(stop: asyncio.Event, scope: asyncio.Timeout) -> None:
