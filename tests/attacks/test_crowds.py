@@ -1,5 +1,6 @@
 """One client that takes all it can get: others are served, memory has a bound, and it passes."""
 
+import re
 import resource
 import socket
 import sys
@@ -64,12 +65,21 @@ def test_one_connection_too_many_hears_so_and_there_is_room_again(
             refused = []
 
             def full() -> bool:
-                refused.append(httpx.get(f"{server.public_url}/health/live", trust_env=False))
+                url = f"{server.api_base}/core/.well-known/jwks.json"
+                refused.append(httpx.get(url, trust_env=False))
                 return refused[-1].status_code == 503
 
             eventually(full)
             assert refusal(refused[-1]) == (503, "UNAVAILABLE")
             assert int(refused[-1].headers["retry-after"]) >= 1
+            # It is full and not dead, and says so to whoever would restart it.
+            alive, ready, figures = (
+                httpx.get(server.public_url + path, trust_env=False)
+                for path in ("/health/live", "/health/ready", "/metrics")
+            )
+            assert (alive.status_code, alive.headers["connection"]) == (200, "close")
+            assert (ready.status_code, ready.json()["status"]) == (503, "full")
+            assert re.search(r"^lime_connections_refused_total [1-9]", figures.text, re.MULTILINE)
         agent, site = deployment.agent(), deployment.site()
 
         def served() -> bool:

@@ -16,6 +16,7 @@ from tests.support.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+OPERATIONS = ROOT / "docs" / "operations.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "lime.json"
 
 # What Prometheus adds to what it scrapes, and Grafana's own word for a suitable range.
@@ -105,12 +106,22 @@ def test_a_query_for_what_is_not_there_would_be_noticed() -> None:
     assert selector.name not in exposed(Metrics().render().decode())
 
 
+def families() -> set[str]:
+    """The names of all that a server counts."""
+    names = re.findall(r"# TYPE (\w+) ", Metrics().render().decode())
+    return {name for name in names if not name.endswith("_created")}
+
+
 def test_every_metric_of_the_server_is_on_the_dashboard() -> None:
     shown = "".join(target["expr"] for panel in panels() for target in panel["targets"])
-    kinds = re.findall(r"# TYPE (\w+) (\w+)", Metrics().render().decode())
-    families = {name for name, kind in kinds if not name.endswith("_created")}
-    assert families
-    assert {name for name in families if name not in shown} == set()
+    assert families()
+    assert {name for name in families() if name not in shown} == set()
+
+
+def test_every_metric_of_the_server_is_explained() -> None:
+    rows = [row for row in OPERATIONS.read_text().splitlines() if row.startswith("| `lime_")]
+    explained = set(re.findall(r"`(lime_\w+)", "".join(rows)))
+    assert explained == families()
 
 
 def test_alerts_have_names_of_their_own_and_say_what_to_do() -> None:

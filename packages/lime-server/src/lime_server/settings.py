@@ -465,7 +465,8 @@ class Settings(BaseSettings):
         20000,
         ge=10,
         le=1_000_000,
-        description="Most client connections at once; more are answered 503.",
+        description="Most client connections at once, for each worker. More are answered 503, "
+        "except at `/health` and `/metrics`.",
     )
     idempotency_window: Seconds = Field(
         86400, le=7 * 86400, description="Seconds the answer to an `Idempotency-Key` is remembered."

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ import pytest
 from fastapi import FastAPI, Request
 from pydantic import SecretStr
 from starlette.responses import StreamingResponse
+from structlog.testing import capture_logs
 
 from lime_server.composition import open_parts
 from lime_server.composition import run as composition_run
@@ -20,8 +22,10 @@ from lime_server.composition.run import run
 from lime_server.infrastructure import serve as subject
 from lime_server.infrastructure.postgres.migrator import DatabaseOlderError
 from lime_server.infrastructure.serve import bind, new_event_loop, serve
+from lime_server.infrastructure.web.asgi import FULL
 from lime_server.infrastructure.web.body import Bodies
 from lime_server.infrastructure.web.errors import Errors
+from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.settings import Settings, SettingsError
 
 COMMON = {"public_url": "http://127.0.0.1", "database_url": "postgresql:///x", "master_key": "x"}
@@ -42,6 +46,8 @@ class Site:
         self.app.get("/")(self.root)
         self.app.get("/stream")(self.stream)
         self.app.get("/slow")(self.wait)
+        for path in ("/health/live", "/health/ready", "/metrics"):
+            self.app.api_route(path, methods=["GET", "HEAD", "POST"])(self.health)
         self.app.add_middleware(Bodies, max_bytes=65536, timeout=body_timeout)
         self.app.add_middleware(Errors)
 
@@ -53,6 +59,10 @@ class Site:
     async def root(self):
         self.paths.append("/")
         return "ok"
+
+    async def health(self, request: Request):
+        self.paths.append(request.url.path)
+        return "full" if FULL in request.scope["extensions"] else "room"
 
     async def echo(self, request: Request):
         self.paths.append("/echo")
@@ -75,8 +85,9 @@ class Site:
 class Server:
     """A running server, and raw conversations with it."""
 
-    def __init__(self, site, sock, stop, task) -> None:
+    def __init__(self, site, metrics, sock, stop, task) -> None:
         self.site = site
+        self.metrics = metrics
         self.port = sock.getsockname()[1]
         self.stop = stop
         self.task = task
@@ -99,6 +110,22 @@ class Server:
         writer.close()
         return answer
 
+    @contextlib.asynccontextmanager
+    async def filled(self, count):
+        """So many connections, each of which was answered and is kept."""
+        held = [await self.open() for _ in range(count)]
+        for reader, writer in held:
+            writer.write(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            await reader.readuntil(b'"ok"')
+        yield
+        for _, writer in held:
+            writer.close()
+
+    def figure(self, name: str) -> float:
+        """What is counted under `name`."""
+        (line,) = re.findall(rf"^{name} (.*)$", self.metrics.render().decode(), re.MULTILINE)
+        return float(line)
+
     async def end(self) -> None:
         self.stop.set()
         await self.task
@@ -111,19 +138,21 @@ async def start():
     async def make(**options):
         settings = Settings(**{**COMMON, **options})
         site, ready, stop = Site(settings.body_timeout), asyncio.Event(), asyncio.Event()
+        metrics = Metrics()
         sock = bind("127.0.0.1", 0)
         task = asyncio.create_task(
             serve(
                 site.app,
                 sock,
                 settings,
+                tally=metrics,
                 drain=site.drained.set,
                 leave=site.left.set,
                 on_ready=ready.set,
                 stop=stop,
             )
         )
-        server = Server(site, sock, stop, task)
+        server = Server(site, metrics, sock, stop, task)
         running.append(server)
         await ready.wait()
         return server
@@ -282,7 +311,7 @@ async def test_a_refused_connection_reads_no_further(start):
     # The chunk that follows may already be under way when the transport is closing.
     from lime_server.infrastructure.protocol import guarded
 
-    kind = guarded(max_header_bytes=100, header_timeout=1, max_connections=1)
+    kind = guarded(max_header_bytes=100, header_timeout=1, max_connections=1, tally=Metrics())
 
     class Closing:
         def is_closing(self):
@@ -295,17 +324,70 @@ async def test_a_refused_connection_reads_no_further(start):
 
 async def test_one_connection_too_many_is_told_to_come_back(start):
     server = await start(max_connections=10)
-    held = [await server.open() for _ in range(10)]
-    request = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-    for _, writer in held:
-        writer.write(request)
-    for reader, _ in held:
-        await reader.readuntil(b'"ok"')
-    answer = await server.say(request)
+    async with server.filled(10):
+        answer = await server.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
     assert parsed(answer) == (503, "UNAVAILABLE")
     assert b"retry-after: 1" in answer
-    for _, writer in held:
-        writer.close()
+
+
+@pytest.mark.parametrize("path", [b"/health/live", b"/health/ready", b"/metrics"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("body", [b"", b"Content-Length: 0\r\n"])
+async def test_a_full_server_still_answers_those_who_watch_it(start, method, path, body):
+    server = await start(max_connections=10)
+    request = method + b" " + path + b" HTTP/1.1\r\n" + HOST + body + b"\r\n"
+    async with server.filled(10):
+        # Once for each connection, whatever else it asks.
+        answer = await server.say(request + request)
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 OK\r\n") == 1
+    assert answer.count(b"\r\nconnection: close\r\n") == 1
+    assert answer.endswith(b'"full"' if method == b"GET" else b"\r\n\r\n")
+    assert server.site.paths.count(path.decode()) == 1
+    assert server.figure("lime_connections_refused_total") == 0
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /health/live HTTP/1.1\r\n",
+        b"GET /health/lively HTTP/1.1\r\n",
+        # What would have to be awaited.
+        b"GET /health/live HTTP/1.1\r\nContent-Length: 10\r\n",
+        b"GET /health/live HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+    ],
+)
+async def test_nothing_else_gets_into_a_full_server(start, request_):
+    server = await start(max_connections=10)
+    async with server.filled(10):
+        assert parsed(await server.say(request_ + HOST + b"\r\n")) == (503, "UNAVAILABLE")
+    assert set(server.site.paths) == {"/"}
+
+
+async def test_a_server_with_room_does_not_call_itself_full(start):
+    server = await start(max_connections=10)
+    async with server.filled(9):
+        request = b"GET /health/ready HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n"
+        assert (await server.say(request)).endswith(b'"room"')
+
+
+async def test_what_is_refused_is_counted_and_said_now_and_then(start, monkeypatch):
+    monkeypatch.setattr("lime_server.infrastructure.protocol.SAID_EVERY", 300)
+    server = await start(max_connections=10)
+    assert server.figure("lime_connections_allowed") == 10
+    with capture_logs() as lines:
+        async with server.filled(10):
+            for _ in range(3):
+                await server.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert server.figure("lime_connections") >= 10
+            monkeypatch.setattr("lime_server.infrastructure.protocol.SAID_EVERY", 0)
+            await server.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert server.figure("lime_connections_refused_total") == 4
+    assert [(line["event"], line["refused"], line["allowed"]) for line in lines] == [
+        ("too many connections", 1, 10),
+        ("too many connections", 3, 10),
+    ]
+    await server.end()
+    assert server.figure("lime_connections") == 0
 
 
 async def test_chunks_are_a_body_however_they_are_spelt(start):
@@ -420,7 +502,9 @@ async def test_where_signals_cannot_be_heard_there_is_another_way(start, monkeyp
 async def test_it_serves_without_being_watched():
     site = Site()
     sock = bind("127.0.0.1", 0)
-    task = asyncio.create_task(serve(site.app, sock, Settings(**COMMON), drain=site.drained.set))
+    task = asyncio.create_task(
+        serve(site.app, sock, Settings(**COMMON), tally=Metrics(), drain=site.drained.set)
+    )
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{sock.getsockname()[1]}/")
     assert answer.json() == "ok"

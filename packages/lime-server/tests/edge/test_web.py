@@ -19,6 +19,7 @@ from lime_server.infrastructure.memory.answers import MemoryAnswers
 from lime_server.infrastructure.memory.bell import MemoryBell
 from lime_server.infrastructure.memory.keys import MemoryKeys
 from lime_server.infrastructure.memory.limiter import MemoryLimiter
+from lime_server.infrastructure.web.asgi import FULL
 from lime_server.infrastructure.web.body import MOST_VALUES, Bodies, check_json
 from lime_server.infrastructure.web.clients import client_address, login_request_id
 from lime_server.infrastructure.web.edge import Edge, install
@@ -587,6 +588,25 @@ async def test_readiness_tells_weak_from_broken(make_edge, postgres, redis, stat
         "status": word,
         "engines": {"postgres": state[postgres], "redis": state[redis]},
     }
+
+
+@pytest.mark.parametrize(
+    ("postgres", "redis", "word"),
+    [(True, True, "full"), (True, False, "full"), (False, True, "unavailable")],
+)
+async def test_a_full_server_is_not_ready_and_says_why(make_edge, postgres, redis, word):
+    vital, helpful = Probe(), Probe()
+    vital.up, helpful.up = postgres, redis
+    app = application(make_edge(vital={"postgres": vital}, helpful={"redis": helpful}))
+
+    async def full(scope, receive, send):
+        await app({**scope, "extensions": {FULL: {}}}, receive, send)
+
+    async with http(full) as client:
+        answer = await client.get("/health/ready")
+        assert (await client.get("/health/live")).status_code == 200
+    assert (answer.status_code, answer.json()["status"]) == (503, word)
+    assert answer.json()["engines"].keys() == {"postgres", "redis"}
 
 
 WATCHED = ("/health/ready", "/metrics")

@@ -86,6 +86,7 @@ async def serve_parts(
             watched,
             sock,
             parts.settings,
+            tally=parts.metrics,
             drain=app.state.drain,
             leave=app.state.leave,
             on_ready=on_ready,

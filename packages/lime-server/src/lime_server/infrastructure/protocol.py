@@ -5,9 +5,10 @@ By themselves they take headers of any size and wait for them for ever.
 
 import asyncio
 import secrets
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from starlette.types import Receive, Scope, Send
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -15,10 +16,35 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from lime_server.core.errors import Unavailable
-from lime_server.infrastructure.web.asgi import answer_error, envelope
+from lime_server.infrastructure.web.asgi import FULL, WATCHED, answer_error, envelope
 
 _FRAMING = 4
 """Bytes of a header line besides name and value: colon, space, CR, LF."""
+SAID_EVERY = 10.0
+"""Seconds between two lines of the log that say that there are too many connections: whoever makes
+them must not fill the log as well."""
+
+log = structlog.get_logger(__name__)
+
+
+class ConnectionTally(Protocol):
+    """Counts connections."""
+
+    def connections_allowed(self, most: int) -> None:
+        """There may be so many."""
+        ...
+
+    def connection_opened(self) -> None:
+        """One more is open."""
+        ...
+
+    def connection_closed(self) -> None:
+        """One less is open."""
+        ...
+
+    def connection_refused(self) -> None:
+        """A request was refused because there were too many."""
+        ...
 
 
 class HeadersTooLargeError(Exception):
@@ -30,18 +56,24 @@ class UnknownCodingError(Exception):
 
 
 def guarded(
-    *, max_header_bytes: int, header_timeout: float, max_connections: int
+    *, max_header_bytes: int, header_timeout: float, max_connections: int, tally: ConnectionTally
 ) -> type[HttpToolsProtocol]:
     """A protocol class with these limits, as uvicorn wants it.
 
     `header_timeout` is in seconds, from the connection or the end of the last request to the end of
     the headers; idle connections that had a request are closed by uvicorn's keep-alive limit.
+
+    While there are more than `max_connections`, each request is the last one of its connection, and
+    only those who watch over the server are answered by the application (`WATCHED`): otherwise a
+    server that is merely full would be taken for dead, and its streams would fill the next one.
     """
+    tally.connections_allowed(max_connections)
 
     class Guarded(_Guarded):
         max_size = max_header_bytes
         patience = header_timeout
         most_connections = max_connections
+        door = _Door(max_connections, tally)
 
     return Guarded
 
@@ -50,6 +82,7 @@ class _Guarded(HttpToolsProtocol):
     max_size: int
     patience: float
     most_connections: int
+    door: "_Door"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,10 +100,12 @@ class _Guarded(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
+        self.door.tally.connection_opened()
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.door.tally.connection_closed()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -116,7 +151,7 @@ class _Guarded(HttpToolsProtocol):
         # For streams whose reader does not read: closing would wait until it does.
         self.scope["extensions"] = {"lime.abort": {"call": self.transport.abort}}
         if len(self.connections) > self.most_connections:
-            app, self.app = self.app, _overloaded
+            app, self.app = self.app, self.door.before(self.app)
             super().on_headers_complete()
             self.app = app
         else:
@@ -187,13 +222,56 @@ class _Guarded(HttpToolsProtocol):
         self.transport.close()
 
 
-async def _overloaded(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """The application that answers while there are too many connections."""
+class _Door:
+    """What stands before the application while there are too many connections."""
+
+    def __init__(self, most: int, tally: ConnectionTally) -> None:
+        self.tally = tally
+        self._most = most
+        self._refused = 0
+        self._said_at: float | None = None
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """`app` for those who watch over it, and a refusal for everybody else."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if _watches(scope):
+                scope["extensions"][FULL] = {}
+                await app(scope, receive, _the_last(send))
+            else:
+                self._note(asyncio.get_running_loop().time())
+                request_id = (b"x-request-id", secrets.token_hex(16).encode())
+                error = Unavailable("Too many connections.", retry_after=1)
+                await answer_error(_the_last(send, request_id), error)
+
+        return answer
+
+    def _note(self, now: float) -> None:
+        self.tally.connection_refused()
+        self._refused += 1
+        if self._said_at is None or now - self._said_at >= SAID_EVERY:
+            log.warning("too many connections", refused=self._refused, allowed=self._most)
+            self._refused, self._said_at = 0, now
+
+
+def _watches(scope: Scope) -> bool:
+    """Whether this asks how the server is, and nothing else.
+
+    A body would have to be awaited, and with it the end of a connection that is too many.
+    """
+    body = any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+        for name, value in scope["headers"]
+    )
+    return (scope["method"], scope["path"]) in WATCHED and not body
+
+
+def _the_last(send: Send, *headers: tuple[bytes, bytes]) -> Send:
+    """A `send` that adds `headers`, and after whose answer the connection is closed."""
 
     async def dressed(message: Any) -> None:
         if message["type"] == "http.response.start":
-            request_id = (b"x-request-id", secrets.token_hex(16).encode())
-            message["headers"] += [request_id, (b"connection", b"close")]
+            message["headers"] = [*message["headers"], *headers, (b"connection", b"close")]
         await send(message)
 
-    await answer_error(dressed, Unavailable("Too many connections.", retry_after=1))
+    return dressed

@@ -11,7 +11,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from lime_server.infrastructure.protocol import guarded
+from lime_server.infrastructure.protocol import ConnectionTally, guarded
 from lime_server.settings import Settings, SettingsError
 
 KEEP_ALIVE = 75
@@ -48,6 +48,7 @@ async def serve(
     sock: socket.socket,
     settings: Settings,
     *,
+    tally: ConnectionTally,
     drain: Callable[[], None],
     leave: Callable[[], None] = lambda: None,
     on_ready: Callable[[], None] | None = None,
@@ -63,8 +64,8 @@ async def serve(
        by themselves; other requests get `settings.shutdown_timeout` seconds.
 
     Each further signal ends what is being waited for: first the delay, then the requests.
-    `on_ready` is called when connections are accepted. Returns in an orderly way in each case, so
-    that the caller can close what it opened.
+    `on_ready` is called when connections are accepted; `tally` counts them. Returns in an orderly
+    way in each case, so that the caller can close what it opened.
     """
     config = uvicorn.Config(
         app,
@@ -72,6 +73,7 @@ async def serve(
             max_header_bytes=settings.max_header_bytes,
             header_timeout=settings.header_timeout,
             max_connections=settings.max_connections,
+            tally=tally,
         ),
         ws="none",
         lifespan="on",

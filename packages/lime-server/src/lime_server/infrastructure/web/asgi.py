@@ -9,6 +9,16 @@ from lime_server.core.errors import DomainError
 
 Headers = list[tuple[bytes, bytes]]
 
+WATCHED = frozenset(
+    (method, path)
+    for method in ("GET", "HEAD")
+    for path in ("/health/live", "/health/ready", "/metrics")
+)
+"""Asked by machines that watch us, at their own pace, and answered also while others are refused.
+Nothing else may be done there."""
+FULL = "lime.full"
+"""The extension of a scope that came while there were too many connections."""
+
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The first header called `name` (lower case), or None."""

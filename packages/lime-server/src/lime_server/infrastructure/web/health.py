@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import JSONResponse, Response
 
 from lime_server.core.ports import Probe
+from lime_server.infrastructure.web.asgi import FULL
 from lime_server.infrastructure.web.clients import Network, is_certainly_within
 from lime_server.infrastructure.web.metrics import Metrics
 
@@ -49,18 +50,20 @@ def health_routes(
 
     @routes.api_route("/ready", methods=["GET", "HEAD"], dependencies=[Depends(watching)])
     async def ready(request: Request) -> Response:
-        """200 `ok`, 200 `degraded`, 503 `unavailable`, with the state of each engine; 503 `leaving`
-        when this server is about to end: requests are still answered, and better sent elsewhere.
+        """200 `ok`, 200 `degraded`, 503 `unavailable`, with the state of each engine; 503 `full`
+        while other connections are refused; 503 `leaving` when this server is about to end:
+        requests are still answered, and better sent elsewhere.
         """
         if getattr(request.app.state, "leaving", False):
             return JSONResponse({"status": "leaving", "engines": {}}, 503)
         broken = [name for name, probe in vital.items() if not await probe.ready()]
         weak = [name for name, probe in helpful.items() if not await probe.ready()]
-        status = "unavailable" if broken else "degraded" if weak else "ok"
+        full = FULL in request.scope.get("extensions", {})
+        status = "unavailable" if broken else "full" if full else "degraded" if weak else "ok"
         engines = {
             name: "down" if name in broken or name in weak else "up" for name in (*vital, *helpful)
         }
-        return JSONResponse({"status": status, "engines": engines}, 503 if broken else 200)
+        return JSONResponse({"status": status, "engines": engines}, 503 if broken or full else 200)
 
     return routes
 

@@ -8,17 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lime_server.core.errors import RateLimited
 from lime_server.core.ports import Limit, TokenHash
-from lime_server.infrastructure.web.asgi import header
+from lime_server.infrastructure.web.asgi import WATCHED, header
 from lime_server.infrastructure.web.clients import Network, client_address, login_request_id
 from lime_server.infrastructure.web.metrics import Metrics
 
 _TOKEN_HEADERS = (b"x-agent-token", b"x-site-token")
-_FREE = frozenset(
-    (method, path)
-    for method in ("GET", "HEAD")
-    for path in ("/health/live", "/health/ready", "/metrics")
-)
-"""Asked by machines that watch us, at their own pace. Nothing else may be done there uncounted."""
 
 
 class Counter(Protocol):
@@ -60,7 +54,7 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises `RateLimited`."""
-        if scope["type"] == "http" and (scope["method"], scope["path"]) not in _FREE:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) not in WATCHED:
             uses = self._uses(scope)
             try:
                 if uses:

@@ -50,6 +50,23 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._connections = Gauge(
+            "lime_connections",
+            "Client connections open now.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._allowed = Gauge(
+            "lime_connections_allowed",
+            "Most client connections that may be open; LIME_MAX_CONNECTIONS, for each worker.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._refused = Counter(
+            "lime_connections_refused",
+            "Requests refused because there were too many connections.",
+            registry=self._registry,
+        )
         self._tokens = Counter(
             "lime_oauth_tokens",
             "What the OAuth token endpoint did: access tokens issued by each grant; replays, of "
@@ -91,6 +108,22 @@ class Metrics:
     def stream_closed(self) -> None:
         """One event stream less is open."""
         self._streams.dec()
+
+    def connections_allowed(self, most: int) -> None:
+        """There may be so many connections in this process."""
+        self._allowed.set(most)
+
+    def connection_opened(self) -> None:
+        """One more connection is open."""
+        self._connections.inc()
+
+    def connection_closed(self) -> None:
+        """One connection less is open."""
+        self._connections.dec()
+
+    def connection_refused(self) -> None:
+        """Count one request that was refused because there were too many connections."""
+        self._refused.inc()
 
     def render(self) -> bytes:
         """All figures in the Prometheus text format; those of all workers, if there are several."""
