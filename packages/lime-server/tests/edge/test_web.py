@@ -34,6 +34,9 @@ from tests.support.logs import lent_logging
 JWKS = "/api/v1/core/.well-known/jwks.json"
 
 
+PROXY = ip_network("10.0.0.7")
+
+
 class Probe:
     """An engine that is there, or not."""
 
@@ -559,6 +562,33 @@ def test_which_login_a_path_names(path, ident):
     assert login_request_id(scope(path=path)) == ident
 
 
+@pytest.mark.parametrize(
+    ("client", "forwarded", "logged"),
+    [
+        ("10.0.0.7", "203.0.113.9", {"client": "203.0.113.9", "via": "10.0.0.7"}),
+        ("::ffff:10.0.0.7", "2001:db8::9", {"client": "2001:db8::/64", "via": "10.0.0.7"}),
+        # Nobody brought these, or nobody whose word is taken.
+        ("10.0.0.7", "", {"client": "10.0.0.7"}),
+        ("203.0.113.9", "192.0.2.1", {"client": "203.0.113.9"}),
+        ("2001:db8::9", "", {"client": "2001:db8::/64"}),
+        (None, "203.0.113.9", {"client": "local"}),
+    ],
+)
+async def test_the_log_names_the_client_and_the_proxy_that_brought_it(
+    make_edge, client, forwarded, logged
+):
+    edge = make_edge(limits=RateLimits(None, None, None, trusted_proxies=[PROXY]))
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    stream = io.StringIO()
+    with lent_logging():
+        configure(stream=stream)
+        async with http(application(edge), client=client and (client, 1)) as caller:
+            await caller.get("/things/x", headers=headers)
+    lines = map(json.loads, stream.getvalue().splitlines())
+    (line,) = (line for line in lines if line["event"] == "request")
+    assert {name: line[name] for name in ("client", "via") if name in line} == logged
+
+
 # Health, metrics, keys
 
 
@@ -610,7 +640,6 @@ async def test_a_full_server_is_not_ready_and_says_why(make_edge, postgres, redi
 
 
 WATCHED = ("/health/ready", "/metrics")
-PROXY = ip_network("10.0.0.7")
 
 
 @pytest.mark.parametrize("path", WATCHED)

@@ -49,6 +49,13 @@ def whole_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
     return address
 
 
+def brought_by(scope: Scope, trusted: Sequence[Network]) -> str | None:
+    """The address of the proxy that brought this request; None if the client came by itself."""
+    peer = scope.get("client")
+    sender = _parse(peer[0]) if peer else None
+    return None if sender == whole_address(scope, trusted) else str(sender)
+
+
 def is_certainly_within(
     scope: Scope, networks: Sequence[Network], trusted: Sequence[Network]
 ) -> bool:

@@ -13,7 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lime_server.core.origin import LONGEST_USER_AGENT, Origin, coming_from
 from lime_server.infrastructure.web.asgi import Headers, header
-from lime_server.infrastructure.web.clients import Network, whole_address
+from lime_server.infrastructure.web.clients import (
+    Network,
+    brought_by,
+    client_address,
+    whole_address,
+)
 from lime_server.infrastructure.web.metrics import Metrics
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
@@ -91,8 +96,14 @@ class Trace:
                         route=route,
                         status=status,
                         ms=round(took * 1000, 2),
-                        client=scope["client"][0] if scope.get("client") else None,
+                        **self._whose(scope),
                     )
+
+    def _whose(self, scope: Scope) -> dict[str, str]:
+        """The client as limits count it, and the proxy that brought its request, if one did."""
+        client = client_address(scope, self._trusted_proxies)
+        via = brought_by(scope, self._trusted_proxies)
+        return {"client": client} if via is None else {"client": client, "via": via}
 
     def _origin(self, scope: Scope, request_id: str) -> Origin:
         address = whole_address(scope, self._trusted_proxies)
