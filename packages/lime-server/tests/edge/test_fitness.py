@@ -1,5 +1,6 @@
 """What `check` finds."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -29,6 +30,8 @@ def look():
             "database_url": NOWHERE,
             "master_key": MASTER.hex(),
             "host": "192.0.2.1",
+            # Fits into whatever limit of open files this machine has.
+            "max_connections": 10,
         }
         if "master_key_file" in options:
             del common["master_key"]
@@ -284,6 +287,26 @@ async def test_limits_and_times_that_are_unwise(look):
     found = await look(rate_per_token="off", key_publish_before=60)
     assert found["rate limits"] == ("warning", "Off: rate_per_token.")
     assert found["key rotation"][0] == "warning"
+
+
+def test_connections_that_do_not_fit_into_open_files():
+    settings = Settings(
+        public_url="https://lime.example",
+        database_url=NOWHERE,
+        master_key=MASTER.hex(),
+        max_connections=20_000,
+        database_pool_size=10,
+    )
+    (found,) = fitness.open_files(settings, 20_265)
+    assert (found.level, found.subject) == ("warning", "open files")
+    assert "20265 at most; 20000 client connections and the rest need 20266." in found.message
+    assert fitness.open_files(settings, 20_266) == []
+    assert fitness.open_files(settings, math.inf) == []
+
+
+async def test_the_limit_of_open_files_is_looked_at(look, monkeypatch):
+    monkeypatch.setattr(fitness.descriptors, "most", lambda: 200)
+    assert (await look())["open files"][0] == "warning"
 
 
 async def test_a_user_who_may_not_read_is_told_so(look, reduced_postgres_url):

@@ -548,6 +548,13 @@ def test_the_fast_loop_is_used_where_it_exists(monkeypatch):
     assert subject.KEEP_ALIVE > 60
 
 
+async def test_it_may_open_as_many_files_as_the_system_allows(start, monkeypatch):
+    raised = []
+    monkeypatch.setattr(subject, "raise_limit", lambda: raised.append(True))
+    await start()
+    assert raised
+
+
 # The whole
 
 

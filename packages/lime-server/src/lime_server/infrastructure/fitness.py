@@ -15,6 +15,7 @@ import asyncpg
 from lime_server.core.clock import Clock
 from lime_server.core.errors import Unavailable
 from lime_server.core.keys import Key, KeyState, Rules, only
+from lime_server.infrastructure import descriptors
 from lime_server.infrastructure.crypto import Secrets
 from lime_server.infrastructure.master_key import SIZE, master_key
 from lime_server.infrastructure.postgres.keys import PostgresKeys
@@ -36,6 +37,10 @@ OLDEST_KEY = timedelta(days=180)
 """Age of the signing key from which a rotation is advised."""
 LATE = timedelta(hours=1)
 """A key that may sign is promoted by any server within seconds; so long after, none is running."""
+
+OTHER_FILES = 256
+"""Files that a server has open besides clients' connections and its pool: those to Redis (32), to
+mail servers and documents, pipes and logs; and connections that are just being refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ async def check(settings: Settings, clock: Clock) -> list[Finding]:
         *await _postgres(settings, secrets, clock),
         *await _redis(settings, time.monotonic),
         *_wires(settings),
+        *open_files(settings, descriptors.most()),
         *_choices(settings),
     ]
 
@@ -308,6 +314,22 @@ def _redis_is_encrypted(url: str) -> bool:
 def _is_here(host: str) -> bool:
     """Whether it is this machine. Sockets have the path of a file for a host, or none."""
     return not host or host.startswith("/") or _is_local(host)
+
+
+def open_files(settings: Settings, most: float) -> list[Finding]:
+    """Whether connections fit into `most` open files; nothing if they do."""
+    needed = settings.max_connections + settings.database_pool_size + OTHER_FILES
+    if most >= needed:
+        return []
+    message = (
+        f"{most:.0f} at most; {settings.max_connections} client connections and the rest need "
+        f"{needed}."
+    )
+    advice = (
+        "Raise the hard limit where the server is started (systemd: LimitNOFILE, containers: "
+        "ulimits), or lower LIME_MAX_CONNECTIONS."
+    )
+    return [Finding("warning", "open files", message, advice)]
 
 
 def _choices(settings: Settings) -> list[Finding]:

@@ -11,6 +11,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from lime_server.infrastructure.descriptors import raise_limit
 from lime_server.infrastructure.protocol import ConnectionTally, guarded
 from lime_server.settings import Settings, SettingsError
 
@@ -63,10 +64,13 @@ async def serve(
     2. No connection is accepted any more, and `drain` is called, which must make open streams end
        by themselves; other requests get `settings.shutdown_timeout` seconds.
 
+    The process gets to open as many files as it may, because each connection is one.
+
     Each further signal ends what is being waited for: first the delay, then the requests.
     `on_ready` is called when connections are accepted; `tally` counts them. Returns in an orderly
     way in each case, so that the caller can close what it opened.
     """
+    raise_limit()
     config = uvicorn.Config(
         app,
         http=guarded(
