@@ -2,11 +2,7 @@
 
 import contextlib
 import math
-
-try:
-    import resource
-except ImportError:  # Not on Windows, which has no such limit.
-    resource = None  # type: ignore[assignment]
+import sys
 
 
 def raise_limit() -> None:
@@ -15,8 +11,10 @@ def raise_limit() -> None:
     The soft limit that most systems begin with (1,024) is for programs that use select(), which
     fails with more; nothing here does. Where the system refuses, everything stays as it was.
     """
-    if resource is None:
+    if sys.platform == "win32":
         return
+    import resource  # noqa: PLC0415 - not on Windows
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # macOS has no hard limit, and refuses a soft one that is none.
     with contextlib.suppress(ValueError, OSError):
@@ -25,7 +23,9 @@ def raise_limit() -> None:
 
 def most() -> float:
     """How many there can be once the limit is raised; infinity where there is no limit."""
-    if resource is None:
+    if sys.platform == "win32":
         return math.inf
+    import resource  # noqa: PLC0415 - not on Windows
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if hard == resource.RLIM_INFINITY else hard
