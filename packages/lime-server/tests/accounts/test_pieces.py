@@ -26,6 +26,7 @@ from lime_server.infrastructure.memory.clock import ManualClock
 from lime_server.infrastructure.totp import Authenticators
 from lime_server.infrastructure.turnstile import Turnstile
 from lime_server.infrastructure.web.mailbox import mailbox_route
+from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.settings import Settings, SettingsError, load
 
 TOKENS = Secrets.derived_from(bytes(32)).tokens
@@ -424,6 +425,26 @@ async def test_a_mail_that_cannot_be_sent_is_tried_again_more_and_more_rarely(ma
     assert await post.send_due() == 0
     assert sender.sent == [MAIL]
     assert "ada@" not in caplog.text
+
+
+async def test_what_becomes_of_mails_is_counted(make_post):
+    metrics, sender = Metrics(), Flaky(2)
+    post, clock = make_post(sender, interval=0.001, count=metrics.mail)
+    await post.write(MAIL, life=timedelta(seconds=60))
+    await post.write(MAIL, life=timedelta(seconds=10))
+    assert await post.send_due() == 2
+    clock.advance(30)
+    task = asyncio.create_task(post.run())
+    await sender.arrived.wait()
+    while b'lime_mails_total{outcome="expired"} 1.0' not in metrics.render():
+        sender.arrived.clear()
+        await post.write(MAIL, life=timedelta(minutes=1))
+        await sender.arrived.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    text = metrics.render().decode()
+    assert 'lime_mails_total{outcome="failed"} 2.0' in text
+    assert f'lime_mails_total{{outcome="sent"}} {len(sender.sent)}.0' in text
 
 
 async def test_a_mail_that_nobody_can_send_is_not_in_the_way_of_others(make_post, caplog):

@@ -251,10 +251,10 @@ class DistantKeys(MemoryKeys):
         return await super().published()
 
 
-async def memory_ring(clock, maker, parse, store=None):
+async def memory_ring(clock, maker, parse, store=None, **more):
     store = store or MemoryKeys()
     keys = Keys(store, maker, clock=clock, rules=RULES, bell=MemoryBell())
-    ring = KeyRing(store, keys, parse=parse, clock=clock, rules=RULES)
+    ring = KeyRing(store, keys, parse=parse, clock=clock, rules=RULES, **more)
     return ring, keys
 
 
@@ -331,6 +331,20 @@ async def test_a_stale_ring_without_a_store_publishes_but_does_not_sign(
     with pytest.raises(Unavailable):
         await ring.signing_key()
     assert ring.jwks is before
+
+
+async def test_it_is_told_when_the_keys_were_read_and_not_when_they_were_not(
+    clock, maker, parse, absent_keys
+):
+    noted = []
+    ring, _ = await memory_ring(clock, maker, parse, note=noted.append)
+    await ring.open()
+    opened = clock.now()
+    clock.advance(5)
+    ring._store = absent_keys
+    with pytest.raises(Unavailable):
+        await ring.refresh()
+    assert noted == [opened]
 
 
 async def test_a_ring_refuses_a_store_without_an_active_key(clock, maker, parse):

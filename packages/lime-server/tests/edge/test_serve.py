@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 
 import httpx
 import pytest
@@ -576,6 +577,13 @@ async def test_a_whole_server_runs_from_its_settings(migrated_postgres_url, redi
     async with httpx.AsyncClient(base_url=base) as client:
         health = await client.get("/health/ready")
         assert health.json() == {"status": "ok", "engines": {"postgres": "up", "redis": "up"}}
+        figures = (await client.get("/metrics")).text
+        assert 'lime_engine_up{engine="postgres"} 1.0' in figures
+        assert 'lime_engine_up{engine="redis"} 1.0' in figures
+        # Within minutes of now, by whichever clock.
+        (read,) = re.findall(r"^lime_signing_keys_read_time_seconds (\S+)$", figures, re.MULTILINE)
+        assert abs(float(read) - time.time()) < 300
+        assert re.search(r"^lime_connections_allowed 20000\.0$", figures, re.MULTILINE)
         keys = await client.get("/api/v1/core/.well-known/jwks.json")
         assert len(keys.json()["keys"]) == 1
         stop.set()

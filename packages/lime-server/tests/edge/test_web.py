@@ -709,6 +709,25 @@ async def test_metrics_hold_patterns_and_never_what_a_caller_chose(client, edge)
     assert "lime_event_streams 1.0" in answer.text
 
 
+class Silent:
+    """An engine that does not answer."""
+
+    async def ready(self) -> bool:
+        await asyncio.Event().wait()
+
+
+async def test_metrics_say_which_engines_answer_and_wait_for_none(make_edge, monkeypatch):
+    monkeypatch.setattr("lime_server.infrastructure.web.health.PATIENCE", 0.01)
+    probe = Probe()
+    edge = make_edge(vital={"postgres": probe}, helpful={"redis": Silent()})
+    async with http(application(edge)) as client:
+        text = (await client.get("/metrics")).text
+        assert 'lime_engine_up{engine="postgres"} 1.0' in text
+        assert 'lime_engine_up{engine="redis"} 0.0' in text
+        probe.up = False
+        assert 'lime_engine_up{engine="postgres"} 0.0' in (await client.get("/metrics")).text
+
+
 async def test_the_time_of_a_request_ends_where_its_answer_begins():
     now = 0.0
 

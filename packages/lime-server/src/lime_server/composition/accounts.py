@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import httpx
@@ -33,6 +33,7 @@ from lime_server.infrastructure.postgres.factors import PostgresFactors, Postgre
 from lime_server.infrastructure.postgres.pool import Database
 from lime_server.infrastructure.totp import Authenticators
 from lime_server.infrastructure.turnstile import Turnstile
+from lime_server.infrastructure.web.metrics import Metrics
 from lime_server.modules.accounts.routes import AccountParts
 from lime_server.settings import Settings
 
@@ -61,6 +62,7 @@ class AccountEngines:
     audit: Audit
     bell: Wakeup
     clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,9 @@ def account_office(
     )
     sessions = Sessions(stores.sessions, tokens, clock, rules, engines.limiter)
     slowing = Slowing(engines.limiter, tokens)
-    post = Post(stores.outbox, engines.sender, bell=engines.bell, clock=clock)
+    post = Post(
+        stores.outbox, engines.sender, bell=engines.bell, clock=clock, count=engines.metrics.mail
+    )
     later = Later()
     factors = SecondFactors(
         store=stores.factors,
@@ -145,6 +149,7 @@ async def open_accounts(
     bell: Wakeup,
     limiter: RateLimiter,
     clock: Clock,
+    metrics: Metrics,
     mailbox: Mailbox | None,
 ) -> AsyncIterator[AccountOffice]:
     """Accounts in PostgreSQL."""
@@ -171,6 +176,7 @@ async def open_accounts(
                 audit=audit,
                 bell=bell,
                 clock=clock,
+                metrics=metrics,
             )
             yield account_office(settings, stores, engines)
 

@@ -121,6 +121,7 @@ async def open_parts(
     `core.errors.Unavailable` when PostgreSQL does not answer. Redis may be absent.
     """
     async with AsyncExitStack() as stack:
+        metrics = Metrics()
         # One that cannot be used is said before anything is opened, and none is made before the
         # database is: it would be in the way of the right one.
         key = existing(settings)
@@ -163,6 +164,7 @@ async def open_parts(
             parse=lime_jwt.SigningKey.from_pkcs8,
             clock=clock,
             rules=key_rules,
+            note=metrics.keys_read,
         )
         try:
             await ring.open()
@@ -196,6 +198,7 @@ async def open_parts(
                 bell=messaging.bell,
                 limiter=messaging.counter,
                 clock=clock,
+                metrics=metrics,
                 mailbox=mailbox,
             )
         )
@@ -226,6 +229,7 @@ async def open_parts(
             ring=ring,
             bell=messaging.bell,
             counter=messaging.counter,
+            metrics=metrics,
             vital={"postgres": database},
             helpful=messaging.probes,
             background=(clock.run, *messaging.background),

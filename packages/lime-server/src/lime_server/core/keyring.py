@@ -206,6 +206,10 @@ class _View:
     jwks: Jwks
 
 
+def _unnoted(_asked_at: datetime) -> None:
+    """Nobody wants to know."""
+
+
 class KeyRing:
     """The keys of this process: read from the store now and then, and when the bell rings.
 
@@ -222,13 +226,17 @@ class KeyRing:
         parse: Callable[[bytes], SigningKey],
         clock: Clock,
         rules: Rules,
+        note: Callable[[datetime], None] = _unnoted,
     ) -> None:
-        """`parse` turns PKCS#8 into a key that signs; it is called once for each key."""
+        """`parse` turns PKCS#8 into a key that signs; it is called once for each key. `note` is
+        told when the store was asked, each time that it answered.
+        """
         self._store = store
         self._keys = keys
         self._parse = parse
         self._clock = clock
         self._rules = rules
+        self._note = note
         self._view: _View | None = None
         self._reading = asyncio.Lock()
 
@@ -277,6 +285,7 @@ class KeyRing:
         if active is None:
             raise Unavailable("There is no active signing key.")
         self._view = _View(asked_at, self._parsed(active), Jwks.of(published))
+        self._note(asked_at)
 
     async def run(self, *, interval: float, bell: Wakeup) -> None:
         """Refresh every `interval` seconds and whenever `bell` says that keys changed, for ever."""

@@ -508,8 +508,8 @@ class Accounts:
             raise
 
     async def _check_passkey(self, session: Session, unverified: Mapping[str, object]) -> None:
-        # Counted apart from codes: nobody guesses a signature, and whoever guesses codes must not keep
-        # the owner's passkey out.
+        # Counted apart from codes: nobody guesses a signature, and whoever guesses codes must not
+        # keep the owner's passkey out.
         await self._tools.slowing.attempt("passkey", session.owner.owner_id)
         try:
             await self._tools.factors.check_own_passkey(

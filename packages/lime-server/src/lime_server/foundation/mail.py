@@ -23,7 +23,13 @@ LAST_RETRY = timedelta(hours=1)
 """Pauses between tries double from the first to the last: a mail server is back in minutes, or
 somebody has to mend it."""
 
+Count = Callable[[str, int], None]
+
 log = getLogger(__name__)
+
+
+def _uncounted(_outcome: str, _count: int) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +104,19 @@ class Post:
         clock: Clock,
         interval: float = 5.0,
         draw: Callable[[], float] = random.random,
+        count: Count = _uncounted,
     ) -> None:
-        """Look for mails that are due every `interval` seconds; the bell makes it sooner."""
+        """Look for mails that are due every `interval` seconds; the bell makes it sooner.
+
+        `count` is told how many were `sent`, `failed` (and will be tried again), or `expired`.
+        """
         self._outbox = outbox
         self._sender = sender
         self._bell = bell
         self._clock = clock
         self._interval = interval
         self._draw = draw
+        self._count = count
 
     async def write(self, mail: Mail, *, life: timedelta) -> None:
         """Let `mail` be sent, if that can be done within `life`."""
@@ -126,7 +137,7 @@ class Post:
                 try:
                     while await self.send_due() == BATCH:
                         pass
-                    await self._outbox.sweep(self._clock.now())
+                    self._count("expired", await self._outbox.sweep(self._clock.now()))
                 except Exception:
                     log.exception("mails could not be looked for")
                 await _wait(rung, self._interval * (0.5 + self._draw()))
@@ -148,6 +159,7 @@ class Post:
         try:
             await self._sender.send(one.mail)
         except Exception as error:  # noqa: BLE001 - see below
+            self._count("failed", 1)
             # One that nobody can send, for whatever reason, must not be in the way of the others.
             pause = min(FIRST_RETRY * 2.0 ** min(one.attempts, 10), LAST_RETRY)
             await self._outbox.postpone(one.mail_id, self._clock.now() + pause)
@@ -155,6 +167,7 @@ class Post:
             why = str(error) if isinstance(error, MailFailed) else type(error).__name__
             log.warning("a mail could not be sent: %s", why)
         else:
+            self._count("sent", 1)
             # Whoever dies before this sends it twice: better than never.
             await self._outbox.done(one.mail_id)
 

@@ -70,7 +70,7 @@ def install(app: FastAPI, edge: Edge) -> None:
     """Put the edge on `app`."""
     watching = watchers_only(edge.watchers, edge.limits.trusted_proxies)
     app.include_router(health_routes(edge.vital, edge.helpful, watching))
-    app.include_router(metrics_route(edge.metrics, watching))
+    app.include_router(metrics_route(edge.metrics, {**edge.vital, **edge.helpful}, watching))
     app.include_router(jwks_route(edge.ring))
     errors.install(app, plain=edge.plain)
     # Starlette wraps in the order of adding: the last one added is the outermost. Read upwards:

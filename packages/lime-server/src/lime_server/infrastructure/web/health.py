@@ -1,5 +1,6 @@
 """Is the server alive, and can it work?"""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -11,6 +12,9 @@ from lime_server.infrastructure.web.clients import Network, is_certainly_within
 from lime_server.infrastructure.web.metrics import Metrics
 
 Watching = Callable[[Request], None]
+PATIENCE = 1.0
+"""Seconds in which an engine has to answer to count as up in `/metrics`. Prometheus gives up on all
+figures after ten, unless told otherwise, and an engine that is away may take as long."""
 
 
 def watchers_only(networks: Sequence[Network], trusted: Sequence[Network]) -> Watching:
@@ -68,13 +72,27 @@ def health_routes(
     return routes
 
 
-def metrics_route(metrics: Metrics, watching: Watching) -> APIRouter:
-    """`/metrics`, for Prometheus, and for those whom `watching` lets through."""
+def metrics_route(metrics: Metrics, engines: Mapping[str, Probe], watching: Watching) -> APIRouter:
+    """`/metrics`, for Prometheus, and for those whom `watching` lets through.
+
+    Who asks learns whether each of `engines` answers now, and waits for none of them.
+    """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/metrics", dependencies=[Depends(watching)])
     async def read() -> Response:
         """Every figure, as text."""
+        answers = await asyncio.gather(*map(_answers, engines.values()))
+        for name, up in zip(engines, answers, strict=True):
+            metrics.engine(name, up=up)
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return routes
+
+
+async def _answers(probe: Probe) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await probe.ready()
+    except TimeoutError:
+        return False

@@ -1,6 +1,7 @@
 """What Prometheus reads. Labels hold patterns and codes, never what a caller chose."""
 
 import os
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -17,6 +18,7 @@ TOKEN_EVENTS = (
     "refresh_token",
     "replay",
 )
+MAIL_OUTCOMES = ("sent", "failed", "expired")
 
 
 class Metrics:
@@ -74,6 +76,30 @@ class Metrics:
             ("what",),
             registry=self._registry,
         )
+        self._mails = Counter(
+            "lime_mails",
+            "Mails to owners: tries that the mail server took or that failed, and mails that are "
+            "too late to be tried again.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._engines = Gauge(
+            "lime_engine_up",
+            "Whether an engine answered within a second when these figures were asked for: 1 or 0.",
+            ("engine",),
+            registry=self._registry,
+            # Of all workers the one that was asked last.
+            multiprocess_mode="livemostrecent",
+        )
+        # A time and not an age: workers that are not asked could not say how theirs grows.
+        self._keys_read = Gauge(
+            "lime_signing_keys_read_time_seconds",
+            "When the signing keys were last read, in Unix time; of the worker that did so first.",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        for outcome in MAIL_OUTCOMES:
+            self._mails.labels(outcome)
         for what in TOKEN_EVENTS:
             self._tokens.labels(what)
         for outcome in ("created", "approved", "denied", "delivered", "expired"):
@@ -96,6 +122,18 @@ class Metrics:
     def token(self, what: str) -> None:
         """Count an access token by its grant, or a replay; see TOKEN_EVENTS."""
         self._tokens.labels(what).inc()
+
+    def mail(self, outcome: str, count: int = 1) -> None:
+        """Count mails; see MAIL_OUTCOMES."""
+        self._mails.labels(outcome).inc(count)
+
+    def engine(self, name: str, *, up: bool) -> None:
+        """Note whether an engine answers."""
+        self._engines.labels(name).set(up)
+
+    def keys_read(self, at: datetime) -> None:
+        """Note when the signing keys were read."""
+        self._keys_read.set(at.timestamp())
 
     def limited(self) -> None:
         """Count one request that was refused because there were too many."""
