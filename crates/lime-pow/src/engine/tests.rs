@@ -48,6 +48,9 @@ fn the_portable_engine_is_always_there_and_comes_last() {
     let engines = Engine::available();
     assert_eq!(engines.last().map(|engine| engine.name()), Some("portable"));
     assert_eq!(Engine::fastest(), engines[0]);
+    for (index, engine) in engines.iter().enumerate() {
+        assert_eq!(engines.iter().position(|other| other == engine), Some(index));
+    }
     for engine in engines {
         assert_eq!(Engine::named(engine.name()), Ok(*engine));
     }
