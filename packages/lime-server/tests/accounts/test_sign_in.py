@@ -271,6 +271,21 @@ async def test_guessing_is_slowed_but_not_for_the_owners_own_browser(server, ada
     assert refusal(await forged.sign_in()) == (429, "RATE_LIMIT_EXCEEDED")
 
 
+async def test_who_guesses_in_a_stolen_session_does_not_stop_the_owners_browser(
+    server, ada, refusal, say
+):
+    thief = server.browser()
+    for name in ("__Host-lime_session", "lime_csrf"):
+        thief.client.cookies.set(name, ada.client.cookies[name], domain="lime.example")
+    wrong = {"password": "guess by guess by guess"}
+    answers = [refusal(await thief.post("users/step-up", wrong)) for _ in range(11)]
+    assert answers == [(401, "INVALID_CREDENTIALS")] * 10 + [(429, "RATE_LIMIT_EXCEEDED")]
+    body = {"current_password": PASSWORD, "new_password": NEXT}
+    assert refusal(await thief.post("users/password", body)) == (429, "RATE_LIMIT_EXCEEDED")
+    say(await ada.post("users/password", body))
+    assert refusal(await thief.get("users/me")) == (401, "NOT_SIGNED_IN")
+
+
 async def test_many_browsers_that_signed_in_once_guess_no_more_than_a_few(server, ada):
     slowing, account = server.office.routes.slowing, ADA
     browsers = [slowing.new_device(account) for _ in range(DEVICES + 2)]

@@ -365,12 +365,13 @@ class Accounts:
 
         Raises InvalidCredentials, InvalidCode, InvalidPasskey, RateLimited.
         """
+        owner, device = session.owner, unverified_device
         if password is not None:
-            await self._check_password(session.owner, password)
+            await self._check_password(owner, password, unverified_device=device)
         elif unverified_passkey is not None:
-            await self._check_passkey(session, unverified_passkey)
+            await self._check_passkey(session, unverified_passkey, unverified_device=device)
         else:
-            await self._check_factor(session.owner, code, None, unverified_device=unverified_device)
+            await self._check_factor(owner, code, None, unverified_device=device)
         async with self._tools.transactions.transaction():
             signed_in = await self._tools.sessions.renew(session)
             await self._record("owner.stepped-up", session.owner, session_id=session.session_id)
@@ -378,14 +379,16 @@ class Accounts:
 
     # Passwords
 
-    async def change_password(self, session: Session, current: str, new: str) -> SignedIn:
+    async def change_password(
+        self, session: Session, current: str, new: str, *, unverified_device: str | None = None
+    ) -> SignedIn:
         """Another password, a new secret for this session, and the end of all others.
 
         Raises InvalidCredentials, WeakPassword, RateLimited.
         """
         tools, owner = self._tools, session.owner
         chosen = new_password(new, email=owner.email)
-        await self._check_password(owner, current)
+        await self._check_password(owner, current, unverified_device=unverified_device)
         password_hash = await tools.hasher.hash(chosen)
         async with tools.transactions.transaction():
             await tools.store.set_password(owner.owner_id, password_hash)
@@ -473,9 +476,14 @@ class Accounts:
         await self._record("owner.signed-in", owner, session_id=session_id, detail=detail)
         return signed_in
 
-    async def _check_password(self, owner: Owner, password: str) -> None:
-        # The browser is signed in; whoever holds a stolen session must not guess from it either.
-        await self._tools.slowing.attempt("password", owner.owner_id)
+    async def _check_password(
+        self, owner: Owner, password: str, *, unverified_device: str | None
+    ) -> None:
+        # The browser is signed in; whoever holds a stolen session must not guess from it either,
+        # nor keep the owner from ending that.
+        await self._tools.slowing.attempt(
+            "password", owner.email, unverified_device=unverified_device
+        )
         account = await self._tools.store.by_id(owner.owner_id)
         stored = account.password_hash if account else None
         if not await self._tools.hasher.verify(stored, normal(password)):
@@ -507,10 +515,18 @@ class Accounts:
             self._failed_later(owner, "second-factor")
             raise
 
-    async def _check_passkey(self, session: Session, unverified: Mapping[str, object]) -> None:
+    async def _check_passkey(
+        self,
+        session: Session,
+        unverified: Mapping[str, object],
+        *,
+        unverified_device: str | None,
+    ) -> None:
         # Counted apart from codes: nobody guesses a signature, and whoever guesses codes must not
         # keep the owner's passkey out.
-        await self._tools.slowing.attempt("passkey", session.owner.owner_id)
+        await self._tools.slowing.attempt(
+            "passkey", session.owner.email, unverified_device=unverified_device
+        )
         try:
             await self._tools.factors.check_own_passkey(
                 session.owner, session.session_id, unverified

@@ -335,10 +335,17 @@ def _account_routes(api: APIRouter, desk: _Desk) -> None:
         ),
     )
     async def change_password(
-        session: Annotated[Session, Depends(desk.current)], body: wire.PasswordBody
+        request: Request,
+        session: Annotated[Session, Depends(desk.current)],
+        body: wire.PasswordBody,
     ) -> Response:
         """With the current one. The session gets a new secret, and all others end."""
-        renewed = await accounts.change_password(session, body.current_password, body.new_password)
+        renewed = await accounts.change_password(
+            session,
+            body.current_password,
+            body.new_password,
+            unverified_device=desk.cookies.read(request, DEVICE),
+        )
         return desk.cookies.renewed(http.success(wire.Done()), renewed)
 
 
