@@ -1,9 +1,10 @@
 import asyncio
+import contextlib
 import gzip
 import socket
+import socketserver
 import threading
 import traceback
-from contextlib import contextmanager
 from dataclasses import replace
 
 import httpx
@@ -21,7 +22,7 @@ from lime_sdk_core import (
     TransportError,
     call,
 )
-from lime_sdk_core._http import SyncHttp, SyncStream, translate
+from lime_sdk_core._http import MOST_AT_ONCE, AsyncHttp, SyncHttp, SyncStream, translate
 
 TOKEN = "at_very-secret-0123456789"
 GET = Request("GET", "/a")
@@ -183,8 +184,6 @@ def test_bytes_that_trickle_do_not_stretch_a_blocking_call(config):
 
 
 def test_bytes_that_never_come_end_an_async_call(config):
-    from lime_sdk_core._http import AsyncHttp
-
     async def main():
         transport = httpx.MockTransport(lambda r: httpx.Response(200, stream=Trickle([0.0])))
         http = AsyncHttp(config, httpx.AsyncClient(transport=transport))
@@ -194,7 +193,7 @@ def test_bytes_that_never_come_end_an_async_call(config):
         asyncio.run(main())
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(*chunks: bytes, then=lambda connection: None):
     """Answers one connection on loopback with `chunks`, then does as `then` says."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -283,3 +282,69 @@ def test_a_real_connection_gives_its_answer(driver, config: Config):
         running = driver(config=replace(config, base_url=base_url))
         assert running.run(ask()) == 5
         running.close()
+
+
+class Moody(socketserver.ThreadingTCPServer):
+    """A server that takes connections, and answers only while it is in the mood."""
+
+    request_queue_size = 512
+    answers = False
+
+
+class Visit(socketserver.StreamRequestHandler):
+    """Lasts until the client goes."""
+
+    def handle(self):
+        with contextlib.suppress(OSError):
+            while self.rfile.readline() not in {b"\r\n", b""}:
+                pass
+            if self.server.answers:
+                answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n" + b'{"ok": true}'
+                self.wfile.write(answer)
+            self.rfile.read()
+
+
+@pytest.fixture
+def moody():
+    with Moody(("127.0.0.1", 0), Visit) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+async def trials(config, moody, count):
+    """What becomes of so many tries at once, and of one more once the server is well."""
+    host, port = moody.server_address
+    http = AsyncHttp(replace(config, base_url=f"http://{host}:{port}"), None)
+    moody.answers = False
+    step = Attempt(GET, 0.3)
+    became = await asyncio.gather(
+        *(http.attempt(step) for _ in range(count)), return_exceptions=True
+    )
+    moody.answers = True
+    reply = await http.attempt(Attempt(GET, 20))
+    await http.aclose()
+    return became, reply
+
+
+def test_a_hundred_tries_that_got_no_answer_leave_room_for_the_next(config, moody):
+    # Twice, because turns belong to a loop.
+    for _ in range(2):
+        became, reply = asyncio.run(trials(config, moody, 3 * MOST_AT_ONCE))
+        assert {type(error) for error in became} == {TransportError}
+        assert reply.status == 200
+
+
+async def test_turns_are_of_the_loop_that_uses_the_client(config):
+    http = AsyncHttp(config, httpx.AsyncClient(transport=httpx.MockTransport(echoing)))
+    turn = http._turn()
+    assert http._turn() is turn
+    other = await asyncio.to_thread(lambda: asyncio.run(turn_of(http)))
+    assert other is not turn
+    await http._client.aclose()
+
+
+async def turn_of(http):
+    return http._turn()

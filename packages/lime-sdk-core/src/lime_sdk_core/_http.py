@@ -40,6 +40,14 @@ CONNECT_TIMEOUT = 10.0
 #: Seconds to wait where no time is left: zero would mean not to wait at all, and fail otherwise.
 SHORTEST_WAIT = 0.001
 
+#: Requests of one asynchronous client at a time; others wait for their turn, within their time.
+#: The library's own limit of connections is not used: who is cancelled while waiting for one may
+#: leave a connection behind that nobody opens and nobody gets (httpcore 1.0), and a hundred of them
+#: are all that a client has.
+MOST_AT_ONCE = 100
+
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectTimeout, "no connection in time"),
     (httpx.PoolTimeout, "no free connection in time"),
@@ -186,15 +194,18 @@ class AsyncHttp:
         if client is None:
             transport = mounted().get(config.base_url)
             trust_env = _trust_env(config)
-            client = _made(lambda: httpx.AsyncClient(transport=transport, trust_env=trust_env))
+            client = _made(
+                lambda: httpx.AsyncClient(transport=transport, trust_env=trust_env, limits=_LIMITS)
+            )
         self._client = client
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     async def attempt(self, step: Attempt) -> Reply:
         """Perform one try; `step.timeout` bounds it altogether, however slowly bytes trickle in."""
         return await self._guard(self._exchange(step))
 
     async def _exchange(self, step: Attempt) -> Reply:
-        async with asyncio.timeout(step.timeout):
+        async with asyncio.timeout(step.timeout), self._turn():
             response = await self._open(step.request, step.timeout)
             try:
                 body = Body(response, self._config)
@@ -224,6 +235,13 @@ class AsyncHttp:
         """Close the connections that are ours."""
         if self._owned:
             await self._client.aclose()
+
+    def _turn(self) -> asyncio.Semaphore:
+        # It belongs to a loop, and a program may call `asyncio.run` again and again.
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = loop, asyncio.Semaphore(MOST_AT_ONCE)
+        return self._turns[1]
 
     async def _open(self, request: Request, seconds: float) -> httpx.Response:
         _check_open(self._client)
